@@ -1,0 +1,1 @@
+//! Stage `bus` (being written).

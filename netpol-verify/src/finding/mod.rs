@@ -1,0 +1,1 @@
+//! Stage `finding` (being written).

@@ -1,0 +1,5 @@
+//! Sightings of one attempt become an outcome. Knows no Kubernetes.
+
+mod outcome;
+
+pub use outcome::{DropClass, DropPlace, Outcome, Rejection, Reply, UnknownCause};

@@ -1,0 +1,1 @@
+//! Stage `judge` (being written).

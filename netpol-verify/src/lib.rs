@@ -1,0 +1,40 @@
+//! Are the NetworkPolicies you applied really enforced? The answer, from packets.
+//!
+//! ```text
+//!  kernel, one per node               sensor (per node, no API rights)       verifier
+//!  pod eth0 tcx egress  -- sent ------+
+//!  pod eth0 tcx ingress -- delivered -+-> ring -> batch of raw records -> bus -> observe -> flow ---+
+//!  kfree_skb tp_btf     -- dropped ---+   + losses, announcements             decode     attempts   |
+//!                                                                                                   v
+//!  manifests or API server -> cluster (snapshots) -> policy (what must happen) ----------------> judge -> finding -> report
+//! ```
+//!
+//! One module a stage, and the arrows point one way only (a test reads the `use` lines):
+//!
+//! - [`net`]: addresses, protocols, identities and the one clock; everything may use it.
+//! - [`sensor`]: loads the eBPF object, finds and follows network namespaces, moves raw records; sends probes.
+//! - [`bus`]: carries batches and announcements from sensors to the verifier; in-process here.
+//! - [`observe`]: a raw record becomes a [`observe::Sighting`]; names of drop reasons come from the running kernel.
+//! - [`flow`]: sightings of one attempt are joined by source and sequence number into an [`flow::Outcome`].
+//! - [`cluster`]: pods, namespaces and policies as snapshots with generations; the door for Kubernetes types.
+//! - [`policy`]: what the policies require, as a pure function with the reason in its answer.
+//! - [`judge`]: expectation and outcome side by side, and the verdict, one exhaustive table.
+//! - [`finding`]: verdicts of one kind gathered under a stable code.
+//! - [`report`]: the run, as a table or as JSON.
+//! - [`lab`]: a virtual cluster of network namespaces with enforcers, correct and faulty.
+//! - [`suite`]: scenarios as data, and the runner.
+//! - [`cli`]: one file a command.
+
+pub mod bus;
+pub mod cli;
+pub mod cluster;
+pub mod finding;
+pub mod flow;
+pub mod judge;
+pub mod lab;
+pub mod net;
+pub mod observe;
+pub mod policy;
+pub mod report;
+pub mod sensor;
+pub mod suite;

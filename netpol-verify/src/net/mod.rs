@@ -1,0 +1,9 @@
+//! The vocabulary every stage shares: protocols, families, identities, time. Knows neither packets nor Kubernetes.
+
+mod clock;
+mod identity;
+mod protocol;
+
+pub use clock::{Clock, KernelTime};
+pub use identity::{Ifindex, NetnsCookie};
+pub use protocol::{Family, ParseProtocolError, Protocol};
