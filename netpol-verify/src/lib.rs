@@ -12,6 +12,7 @@
 //! One module a stage, and the arrows point one way only (a test reads the `use` lines):
 //!
 //! - [`net`]: addresses, protocols, identities and the one clock; everything may use it.
+//! - [`kernel`]: facts read from the running kernel: type information, names of drop reasons, symbols.
 //! - [`sensor`]: loads the eBPF object, finds and follows network namespaces, moves raw records; sends probes.
 //! - [`bus`]: carries batches and announcements from sensors to the verifier; in-process here.
 //! - [`observe`]: a raw record becomes a [`observe::Sighting`]; names of drop reasons come from the running kernel.
@@ -31,6 +32,7 @@ pub mod cluster;
 pub mod finding;
 pub mod flow;
 pub mod judge;
+pub mod kernel;
 pub mod lab;
 pub mod net;
 pub mod observe;

@@ -84,6 +84,8 @@ pub struct Kind {
     pub class: Class,
     /// Where the network header starts.
     pub network: usize,
+    /// Where the transport header starts, behind all extension headers.
+    pub transport_at: usize,
     /// IPv6 rather than IPv4.
     pub is_v6: bool,
     /// IP protocol number.
@@ -205,6 +207,7 @@ fn look_transport<B: Bytes + ?Sized>(
         Some(Some((class, service))) => Look::Kind(Kind {
             class,
             network,
+            transport_at: at,
             is_v6,
             transport,
             service,

@@ -70,6 +70,7 @@ fn an_attempt_names_the_destination_port_and_an_answer_the_source_port() {
         Look::Kind(Kind {
             class: Class::Syn,
             network: 14,
+            transport_at: 34,
             is_v6: false,
             transport: 6,
             service: 80

@@ -1,6 +1,9 @@
 //! What became of an attempt.
 
-use crate::net::{Ifindex, NetnsCookie};
+use crate::{
+    net::{Ifindex, NetnsCookie},
+    observe::DropClass,
+};
 
 /// What became of an attempt. `Unknown` is a value of its own and never folded into yes or no.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,28 +75,14 @@ pub struct DropPlace {
     pub class: DropClass,
 }
 
-/// Kinds of drops: only `Policy` can be enforcement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DropClass {
-    /// Netfilter, TC, XDP, cgroup programs, OVS: where enforcers work.
-    Policy,
-    /// Address resolution failed or its queue was full.
-    Neighbour,
-    /// No route, reverse path filter, TTL.
-    Routing,
-    /// Broken packet, no memory, device down: the machine's troubles.
-    Device,
-    /// Nothing listens, in the pod itself: not a drop of the network.
-    Endpoint,
-    /// The kernel gives no reason or one this version does not know.
-    Unclassified,
-}
-
 /// Why an outcome cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnknownCause {
-    /// The first packet was not seen leaving: it never left, or the sensor missed it.
-    NotSent,
+    /// The first packet was not seen leaving: a probe that failed to leave is never "blocked".
+    NotSent {
+        /// Where it was dropped before it left, when that was seen.
+        place: Option<DropPlace>,
+    },
     /// The destination's interface was not watched for the whole window.
     DestinationNotWatched,
     /// The source's interface was not watched for the whole window.

@@ -1,9 +1,11 @@
 //! The vocabulary every stage shares: protocols, families, identities, time. Knows neither packets nor Kubernetes.
 
+mod attempt;
 mod clock;
 mod identity;
 mod protocol;
 
+pub use attempt::{AttemptKey, HASHED_PAYLOAD, payload_hash};
 pub use clock::{Clock, KernelTime};
 pub use identity::{Ifindex, NetnsCookie};
 pub use protocol::{Family, ParseProtocolError, Protocol};

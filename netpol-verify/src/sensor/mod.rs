@@ -1,1 +1,27 @@
-//! Stage `sensor` (being written).
+//! The sensor: loads the programs, finds and follows network namespaces, moves untouched records to the bus, and
+//! accounts for every loss. It holds no Kubernetes credentials and decodes nothing.
+//!
+//! ```text
+//!  object (loaded once) --- attach <--- follow <--- /run/netns, interface events
+//!       |  ring                            |
+//!       v                                  v
+//!     drain ---- Batch ----> bus <--- Announcement
+//! ```
+
+mod attach;
+mod drain;
+mod follow;
+mod inside;
+mod object;
+mod probe;
+mod service;
+mod sys;
+
+pub use attach::{AttachError, Attached, Attachment};
+pub use drain::{Drain, DrainHandle};
+pub use follow::{Filter, Follow, FollowError};
+pub use inside::{InsideError, Interface, NetnsPath, inside};
+pub use object::{EMBEDDED, LoadError, Object, abi_version};
+pub use probe::{Probe, ProbeError, ProbeSocket, Sent};
+pub use service::{Mode, Sensor, SensorError};
+pub use sys::netns_cookie_here;

@@ -1,0 +1,341 @@
+//! All that was seen of one attempt, and what follows from it.
+
+use std::net::SocketAddr;
+
+use super::{
+    losses::LossLog,
+    outcome::{DropPlace, Outcome, Rejection, Reply, UnknownCause},
+    tracker::Patience,
+    watch::Watch,
+};
+use crate::{
+    net::{Ifindex, KernelTime, NetnsCookie, Protocol},
+    observe::{AnswerKind, DropClass, Dropped},
+};
+
+/// A packet that was dropped, and when.
+#[derive(Clone, Debug)]
+struct DropSighting {
+    time: KernelTime,
+    place: DropPlace,
+}
+
+/// All that was seen of one attempt. Order of arrival does not matter, only the kernel's times do.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    sent: Vec<(KernelTime, NetnsCookie)>,
+    delivered: Vec<(KernelTime, NetnsCookie, SocketAddr)>,
+    drops: Vec<DropSighting>,
+    replies_sent: Vec<(KernelTime, NetnsCookie)>,
+    replies_delivered: Vec<(KernelTime, NetnsCookie, AnswerSeen)>,
+    reply_drops: Vec<DropSighting>,
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerSeen {
+    Tcp(AnswerKind),
+    Datagram,
+    Unreachable(u8),
+}
+
+/// The question put to a trace: between which namespaces, and how far the sensors' proof reaches.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// The source pod's namespace.
+    pub source: NetnsCookie,
+    /// The destination pod's namespace; `None` when it is no pod that is watched.
+    pub destination: Option<NetnsCookie>,
+    /// When the attempt was made, at the latest moment before its first packet.
+    pub started: KernelTime,
+    /// Up to when every record has been read.
+    pub proven: KernelTime,
+}
+
+impl Trace {
+    pub(super) fn add_sent(&mut self, time: KernelTime, netns: NetnsCookie) {
+        self.sent.push((time, netns));
+    }
+
+    pub(super) fn add_delivered(&mut self, time: KernelTime, netns: NetnsCookie, to: SocketAddr) {
+        self.delivered.push((time, netns, to));
+    }
+
+    pub(super) fn add_drop(
+        &mut self,
+        time: KernelTime,
+        netns: NetnsCookie,
+        ifindex: Ifindex,
+        dropped: Dropped,
+    ) {
+        self.drops.push(DropSighting {
+            time,
+            place: place(netns, ifindex, dropped),
+        });
+    }
+
+    pub(super) fn add_reply_sent(&mut self, time: KernelTime, netns: NetnsCookie) {
+        self.replies_sent.push((time, netns));
+    }
+
+    pub(super) fn add_reply_delivered(&mut self, time: KernelTime, netns: NetnsCookie, seen: AnswerSeen) {
+        self.replies_delivered.push((time, netns, seen));
+    }
+
+    pub(super) fn add_reply_drop(
+        &mut self,
+        time: KernelTime,
+        netns: NetnsCookie,
+        ifindex: Ifindex,
+        dropped: Dropped,
+    ) {
+        self.reply_drops.push(DropSighting {
+            time,
+            place: place(netns, ifindex, dropped),
+        });
+    }
+
+    /// How many packets of the attempt left the source.
+    #[must_use]
+    pub fn sent_count(&self, source: NetnsCookie) -> usize {
+        self.sent.iter().filter(|(_, netns)| *netns == source).count()
+    }
+
+    /// When the first packet left.
+    #[must_use]
+    pub fn first_sent(&self) -> Option<KernelTime> {
+        self.sent.iter().map(|(time, _)| *time).min()
+    }
+
+    /// When the last packet that was seen of it was seen.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<KernelTime> {
+        let sent = self.sent.iter().map(|(time, _)| *time);
+        let delivered = self.delivered.iter().map(|(time, _, _)| *time);
+        let drops = self.drops.iter().chain(&self.reply_drops).map(|drop| drop.time);
+        let replies = self.replies_sent.iter().map(|(time, _)| *time);
+        let back = self.replies_delivered.iter().map(|(time, _, _)| *time);
+        sent.chain(delivered)
+            .chain(drops)
+            .chain(replies)
+            .chain(back)
+            .max()
+    }
+
+    /// Where the first packet was dropped, in whatever class, for the text of a verdict.
+    #[must_use]
+    pub fn first_drop(&self) -> Option<&DropPlace> {
+        self.drops
+            .iter()
+            .min_by_key(|drop| drop.time)
+            .map(|drop| &drop.place)
+    }
+
+    /// Whether the first packet is known to be dropped, so that a retransmission may tell more.
+    #[must_use]
+    pub fn is_dropped(&self) -> bool {
+        self.network_drops().next().is_some()
+    }
+
+    /// Drops on the way. A frame that a bridge flooded to other pods is freed there: that is no drop of the attempt,
+    /// and neither is the end of a packet that nobody in the pod listens for.
+    fn network_drops(&self) -> impl Iterator<Item = &DropSighting> {
+        self.drops
+            .iter()
+            .filter(|drop| drop.place.class != DropClass::Endpoint)
+    }
+
+    /// What became of the attempt, as far as it can be told now; `Unknown{Pending}` while a later sighting may change it.
+    #[must_use]
+    pub fn outcome(
+        &self,
+        protocol: Protocol,
+        window: Window,
+        watch: &Watch,
+        losses: &LossLog,
+        patience: Patience,
+    ) -> Outcome {
+        let delivered = self
+            .delivered
+            .iter()
+            .filter(|(_, netns, _)| window.destination.is_none_or(|destination| destination == *netns))
+            .map(|(time, _, _)| *time)
+            .min();
+        if let Some(delivered) = delivered {
+            return self.after_delivery(protocol, delivered, window, watch, losses, patience);
+        }
+        if let Some(by) = self.rejection(window.source) {
+            return Outcome::Rejected { by };
+        }
+        let drops = self.network_drops().count();
+        let sent = self.sent_count(window.source);
+        if sent > 0
+            && drops >= sent
+            && let Some(place) = self.deciding_drop()
+        {
+            return Outcome::Dropped { place: place.clone() };
+        }
+        self.after_silence(sent, window, watch, losses, patience)
+    }
+
+    fn after_delivery(
+        &self,
+        protocol: Protocol,
+        delivered: KernelTime,
+        window: Window,
+        watch: &Watch,
+        losses: &LossLog,
+        patience: Patience,
+    ) -> Outcome {
+        let only_retransmission =
+            self.sent_count(window.source) > 1 && self.network_drops().any(|drop| drop.time < delivered);
+        let done = |reply| Outcome::Delivered {
+            reply,
+            only_retransmission,
+        };
+        if self
+            .replies_delivered
+            .iter()
+            .any(|(_, netns, _)| *netns == window.source)
+        {
+            return done(Reply::Returned);
+        }
+        if let Some(drop) = self
+            .reply_drops
+            .iter()
+            .find(|drop| drop.place.class != DropClass::Endpoint)
+        {
+            return done(Reply::Lost {
+                place: Some(drop.place.clone()),
+            });
+        }
+        let replied = self.replies_sent.iter().map(|(time, _)| *time).min();
+        let from = replied.unwrap_or(delivered);
+        // A datagram needs no answer, and none that comes later changes that it was delivered.
+        if replied.is_none() && protocol == Protocol::Udp && window.proven >= delivered {
+            return done(Reply::NoneSeen);
+        }
+        let until = from.plus(patience.reply);
+        if window.proven < until {
+            return Outcome::Unknown {
+                why: UnknownCause::Pending,
+            };
+        }
+        if replied.is_none() {
+            return done(Reply::NoneSeen);
+        }
+        // The reply was sent and not seen again: a loss only if the source would have shown it.
+        self.blind(&[window.source], window, until, watch, losses)
+            .map_or_else(
+                || done(Reply::Lost { place: None }),
+                |why| Outcome::Unknown { why },
+            )
+    }
+
+    fn after_silence(
+        &self,
+        sent: usize,
+        window: Window,
+        watch: &Watch,
+        losses: &LossLog,
+        patience: Patience,
+    ) -> Outcome {
+        let last = self
+            .sent
+            .iter()
+            .map(|(time, _)| *time)
+            .max()
+            .unwrap_or(window.started);
+        let until = last.plus(patience.silence);
+        if window.proven < until {
+            return Outcome::Unknown {
+                why: UnknownCause::Pending,
+            };
+        }
+        if !watch.covers(window.source, window.started, until) {
+            return Outcome::Unknown {
+                why: UnknownCause::SourceNotWatched,
+            };
+        }
+        let Some(destination) = window.destination else {
+            return Outcome::Unknown {
+                why: UnknownCause::DestinationNotWatched,
+            };
+        };
+        if !watch.covers(destination, window.started, until) {
+            return Outcome::Unknown {
+                why: UnknownCause::DestinationNotWatched,
+            };
+        }
+        if let Some(why) = self.blind(&[window.source, destination], window, until, watch, losses) {
+            return Outcome::Unknown { why };
+        }
+        if sent == 0 {
+            return Outcome::Unknown {
+                why: UnknownCause::NotSent {
+                    place: self.first_drop().cloned(),
+                },
+            };
+        }
+        // Fewer drops than packets: one drop was seen, the rest fell silently.
+        self.deciding_drop()
+            .map_or(Outcome::Unanswered, |place| Outcome::Dropped {
+                place: place.clone(),
+            })
+    }
+
+    /// The drop that a verdict names: an enforcer's before any other, the earliest of them.
+    fn deciding_drop(&self) -> Option<&DropPlace> {
+        self.network_drops()
+            .min_by_key(|drop| (drop.place.class != DropClass::Policy, drop.time))
+            .map(|drop| &drop.place)
+    }
+
+    /// A refusal that reached the source. The destination pod did not see the attempt, so it did not send it.
+    fn rejection(&self, source: NetnsCookie) -> Option<Rejection> {
+        let (_, _, seen) = self
+            .replies_delivered
+            .iter()
+            .find(|(_, netns, _)| *netns == source)?;
+        match seen {
+            AnswerSeen::Tcp(AnswerKind::Refuse) => Some(Rejection::TcpReset),
+            AnswerSeen::Unreachable(code) => Some(Rejection::Unreachable { code: *code }),
+            // Somebody on the way accepted in the pod's place: nothing that a policy does.
+            AnswerSeen::Tcp(AnswerKind::Accept) | AnswerSeen::Datagram => None,
+        }
+    }
+
+    fn blind(
+        &self,
+        netns: &[NetnsCookie],
+        window: Window,
+        until: KernelTime,
+        watch: &Watch,
+        losses: &LossLog,
+    ) -> Option<UnknownCause> {
+        let count = losses.lost(netns, window.started, until);
+        if count > 0 {
+            return Some(UnknownCause::RecordsLost {
+                count,
+                step: "between the kernel and the verifier",
+            });
+        }
+        netns
+            .iter()
+            .any(|one| !watch.covers(*one, window.started, until))
+            .then_some(UnknownCause::SourceNotWatched)
+    }
+}
+
+fn place(netns: NetnsCookie, ifindex: Ifindex, dropped: Dropped) -> DropPlace {
+    DropPlace {
+        netns,
+        ifindex,
+        reason: dropped.reason,
+        location: dropped.location,
+        class: dropped.class,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! The join: every sighting finds its attempt by source and number.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use super::{
+    losses::LossLog,
+    outcome::Outcome,
+    trace::{AnswerSeen, Trace, Window},
+    watch::Watch,
+};
+use crate::{
+    bus::{Announcement, Batch},
+    net::{AttemptKey, KernelTime, Protocol},
+    observe::{Packet, Sighting, Where},
+};
+
+/// How long silence must last before it means something.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// After the last packet of an attempt, until it counts as unanswered.
+    pub silence: Duration,
+    /// After the pod's answer, until it counts as lost.
+    pub reply: Duration,
+}
+
+impl Default for Patience {
+    /// One machine's kernel moves a packet in microseconds; half a second leaves room for a virtual CPU that is taken
+    /// away, and for one neighbour resolution (1 s retransmission timer excluded: probes retransmit).
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_millis(500),
+            reply: Duration::from_millis(200),
+        }
+    }
+}
+
+/// Attempts that are kept at most; the oldest make room.
+const KEPT: usize = 1 << 20;
+
+/// Joins the sightings of one node's sensor (or of several whose clock is one, as in the lab).
+pub struct Tracker {
+    traces: HashMap<AttemptKey, Trace>,
+    order: VecDeque<AttemptKey>,
+    /// The latest datagram from a socket: its answer says whom it is for, not what it answers.
+    datagrams: HashMap<SocketAddr, AttemptKey>,
+    watch: Watch,
+    losses: LossLog,
+    sequence: Option<u64>,
+    proven: KernelTime,
+    patience: Patience,
+}
+
+impl Tracker {
+    /// A tracker that has seen nothing.
+    #[must_use]
+    pub fn new(patience: Patience) -> Self {
+        Self {
+            traces: HashMap::new(),
+            order: VecDeque::new(),
+            datagrams: HashMap::new(),
+            watch: Watch::default(),
+            losses: LossLog::default(),
+            sequence: None,
+            proven: KernelTime(0),
+            patience,
+        }
+    }
+
+    /// Takes an announcement.
+    pub fn announce(&mut self, announcement: &Announcement) {
+        self.watch.announce(announcement);
+    }
+
+    /// Takes what a batch says besides its records; call it after the batch's sightings.
+    pub fn batch(&mut self, batch: &Batch) {
+        if let Some(last) = self.sequence
+            && let Some(missing) = batch
+                .sequence
+                .checked_sub(last + 1)
+                .filter(|&missing| missing > 0)
+        {
+            self.losses.gap(batch.drained_at.max(self.proven), missing);
+        }
+        self.sequence = Some(batch.sequence);
+        if batch.is_empty() {
+            self.losses.heartbeat(&batch.losses, batch.drained_at);
+            self.proven = self.proven.max(batch.drained_at);
+        }
+    }
+
+    /// Takes a sighting; tells the attempt it belongs to.
+    pub fn sighting(&mut self, sighting: Sighting) -> Option<AttemptKey> {
+        let Sighting {
+            time,
+            netns,
+            ifindex,
+            at,
+            packet,
+            folded: _,
+        } = sighting;
+        match packet {
+            Packet::First { key, to } => {
+                self.forward(key, time, netns, ifindex, at, to);
+                Some(key)
+            }
+            Packet::Datagram { key, to } => {
+                // Towards a socket that sent one before: an answer to it. (Both ends may do so; then each is an
+                // attempt of its own as well.)
+                let answered = self.datagrams.get(&to).copied();
+                if let Some(asked) = answered {
+                    self.back(asked, time, netns, ifindex, &at, AnswerSeen::Datagram);
+                }
+                if answered.is_none() {
+                    self.datagrams.insert(key.source, key);
+                    self.forward(key, time, netns, ifindex, at, to);
+                }
+                Some(answered.unwrap_or(key))
+            }
+            Packet::Answer { kind, to, from: _ } => self.traces.contains_key(&to).then(|| {
+                self.back(to, time, netns, ifindex, &at, AnswerSeen::Tcp(kind));
+                to
+            }),
+            Packet::Error { about, code } => self.traces.contains_key(&about).then(|| {
+                self.back(about, time, netns, ifindex, &at, AnswerSeen::Unreachable(code));
+                about
+            }),
+            Packet::Other => None,
+        }
+    }
+
+    fn forward(
+        &mut self,
+        key: AttemptKey,
+        time: KernelTime,
+        netns: crate::net::NetnsCookie,
+        ifindex: crate::net::Ifindex,
+        at: Where,
+        to: SocketAddr,
+    ) {
+        if !self.traces.contains_key(&key) {
+            self.order.push_back(key);
+            self.make_room();
+        }
+        let trace = self.traces.entry(key).or_default();
+        match at {
+            Where::Sent => trace.add_sent(time, netns),
+            Where::Delivered => trace.add_delivered(time, netns, to),
+            Where::Flooded => {}
+            Where::Dropped(dropped) => trace.add_drop(time, netns, ifindex, dropped),
+        }
+    }
+
+    fn back(
+        &mut self,
+        key: AttemptKey,
+        time: KernelTime,
+        netns: crate::net::NetnsCookie,
+        ifindex: crate::net::Ifindex,
+        at: &Where,
+        seen: AnswerSeen,
+    ) {
+        let Some(trace) = self.traces.get_mut(&key) else {
+            return;
+        };
+        match at {
+            Where::Sent => trace.add_reply_sent(time, netns),
+            Where::Delivered => trace.add_reply_delivered(time, netns, seen),
+            Where::Flooded => {}
+            Where::Dropped(dropped) => trace.add_reply_drop(time, netns, ifindex, dropped.clone()),
+        }
+    }
+
+    fn make_room(&mut self) {
+        while self.order.len() > KEPT {
+            if let Some(oldest) = self.order.pop_front() {
+                self.forget(&oldest);
+            }
+        }
+    }
+
+    /// What was seen of an attempt.
+    #[must_use]
+    pub fn trace(&self, key: &AttemptKey) -> Option<&Trace> {
+        self.traces.get(key)
+    }
+
+    /// What became of an attempt, as far as it can be told now. `window.proven` is filled in.
+    #[must_use]
+    pub fn outcome(&self, key: &AttemptKey, window: Window) -> Outcome {
+        let window = Window {
+            proven: self.proven,
+            ..window
+        };
+        let nothing = Trace::default();
+        let trace = self.traces.get(key).unwrap_or(&nothing);
+        trace.outcome(key.protocol, window, &self.watch, &self.losses, self.patience)
+    }
+
+    /// Up to when every record has been read.
+    #[must_use]
+    pub const fn proven(&self) -> KernelTime {
+        self.proven
+    }
+
+    /// The losses so far.
+    #[must_use]
+    pub const fn losses(&self) -> &LossLog {
+        &self.losses
+    }
+
+    /// Lets go of an attempt that has been judged.
+    pub fn forget(&mut self, key: &AttemptKey) {
+        self.traces.remove(key);
+        if key.protocol == Protocol::Udp && self.datagrams.get(&key.source) == Some(key) {
+            self.datagrams.remove(&key.source);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
