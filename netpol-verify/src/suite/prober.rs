@@ -13,6 +13,9 @@ use crate::{
 
 /// When nothing was seen of a packet, the same packet again: TCP's own first retransmission (RFC 6298, 2.1).
 const RETRANSMIT_AFTER: Duration = Duration::from_secs(1);
+/// A dropped packet is sent again so often: each node on the way may drop the first that it sees of a tuple and let the
+/// next one pass.
+const TRANSMISSIONS: u32 = 3;
 /// Between two looks at probes that are still open.
 const POLL: Duration = Duration::from_millis(2);
 /// No attempt is waited for longer than this, whatever the sensor says.
@@ -34,7 +37,8 @@ pub struct Planned {
 pub struct Decided {
     /// The outcome.
     pub outcome: Outcome,
-    /// From the system call that sent the first packet to the moment the outcome was certain; `None` when it never was.
+    /// From the system call that sent the first packet to the moment the outcome was known; `None` when it never was.
+    /// A drop is known when it is seen; that retransmissions were dropped as well only confirms it.
     pub latency: Option<Duration>,
     /// When the first packet was sent.
     pub started: KernelTime,
@@ -57,6 +61,8 @@ struct Open {
     started: KernelTime,
     last_sent: KernelTime,
     sends: u32,
+    /// When the first drop was seen: the verdict, unless a retransmission overturns it.
+    dropped: Option<KernelTime>,
 }
 
 impl Prober {
@@ -103,7 +109,7 @@ impl Prober {
             let packet = plan.probe.packet()?;
             let started = Clock.now();
             let mut attempt =
-                Open { index, key: plan.probe.key(), packet, started, last_sent: started, sends: 0 };
+                Open { index, key: plan.probe.key(), packet, started, last_sent: started, sends: 0, dropped: None };
             self.send(plan, &mut attempt);
             self.sensor.flush().await;
             self.pump().await;
@@ -141,7 +147,8 @@ impl Prober {
     /// pass enforces nothing (antrea-io/antrea#219).
     async fn look(&mut self, plan: &Planned, attempt: &mut Open) -> Option<Decided> {
         let mut outcome = self.outcome(plan, attempt);
-        if attempt.sends == 1 && matches!(outcome, Outcome::Dropped { .. }) {
+        while attempt.sends < TRANSMISSIONS && matches!(outcome, Outcome::Dropped { .. }) {
+            attempt.dropped.get_or_insert_with(|| Clock.now());
             self.send(plan, attempt);
             self.sensor.flush().await;
             self.pump().await;
@@ -156,7 +163,12 @@ impl Prober {
             return None;
         }
         self.tracker.forget(&attempt.key);
-        let latency = (!matches!(outcome, Outcome::Unknown { .. })).then(|| now.since(attempt.started));
+        let certain = match (&outcome, attempt.dropped) {
+            (Outcome::Unknown { .. }, _) => None,
+            (Outcome::Dropped { .. }, Some(dropped)) => Some(dropped),
+            _ => Some(now),
+        };
+        let latency = certain.map(|moment| moment.since(attempt.started));
         Some(Decided { outcome, latency, started: attempt.started })
     }
 
