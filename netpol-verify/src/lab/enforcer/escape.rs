@@ -2,7 +2,13 @@
 
 /// Escapes control characters and cuts to `limit` characters.
 pub(super) fn escape(text: &str, limit: usize) -> String {
-    let mut shown: String = text.chars().take(limit).flat_map(char::escape_debug).collect();
+    let mut shown = String::new();
+    for character in text.chars().take(limit) {
+        match character {
+            '\'' | '"' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
     if text.chars().nth(limit).is_some() {
         shown.push('…');
     }
@@ -16,6 +22,7 @@ mod tests {
     #[test]
     fn nothing_that_moves_a_cursor_survives() {
         assert_eq!(escape("a\u{1b}[2Jb\r", 80), "a\\u{1b}[2Jb\\r");
+        assert_eq!(escape("it's \"so\"", 80), "it's \"so\"");
         assert_eq!(escape("abcdef", 3), "abc…");
         assert_eq!(escape("abc", 3), "abc");
     }

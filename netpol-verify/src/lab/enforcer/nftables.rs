@@ -95,7 +95,7 @@ async fn nft(node: &str, netns: &Path, text: &str) -> Result<(), EnforcerError> 
         Ok(ended) => Err(EnforcerError::Refused {
             node,
             status: ended.status,
-            message: escape(ended.stderr.trim(), 400),
+            message: said(&ended.stderr),
         }),
         Err(CommandError::Enter(source)) => Err(EnforcerError::Netns {
             node,
@@ -105,6 +105,16 @@ async fn nft(node: &str, netns: &Path, text: &str) -> Result<(), EnforcerError> 
         Err(CommandError::Start(source)) => Err(EnforcerError::NoNft { node, source }),
         Err(CommandError::Late) => Err(EnforcerError::NftLate { node, limit: LIMIT }),
     }
+}
+
+/// The first lines of an error of `nft`, on one line.
+fn said(stderr: &str) -> String {
+    stderr
+        .lines()
+        .take(6)
+        .map(|line| escape(line.trim(), 160))
+        .collect::<Vec<_>>()
+        .join(" | ")
 }
 
 /// Shows bridged packets to the `inet` hooks, or hides them. The switches are per network namespace (Linux 5.3,

@@ -64,7 +64,7 @@ pub(super) fn render(table: &Table) -> String {
     for (name, body) in named {
         let _ = write!(text, "\tchain {name} {{\n{body}\t}}\n");
     }
-    text.push_str("\tchain policy {\n\t\ttype filter hook forward priority filter; policy accept;\n");
+    text.push_str("\tchain forwarded {\n\t\ttype filter hook forward priority filter; policy accept;\n");
     // Seen here when a bridge carries it (br_netfilter); without it no packet of either kind would follow.
     text.push_str(
         "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } accept\n",
