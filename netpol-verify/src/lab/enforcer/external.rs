@@ -8,6 +8,10 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -151,8 +155,7 @@ impl Enforcer for External {
                 Ok(())
             }
             Ok(Err(_)) | Err(_) => {
-                // By its own number, never by name.
-                let _ = child.kill().await;
+                kill(&mut child).await;
                 let said = last_words(&said, listener).await;
                 Err(self.error(ProgramTrouble::Lingered { limit: self.limit }, said))
             }
@@ -241,9 +244,18 @@ impl Running {
     /// Ends the program and returns its last words.
     async fn end(mut self) -> Vec<String> {
         drop(self.input);
-        let _ = self.child.kill().await;
+        kill(&mut self.child).await;
         last_words(&self.said, self.listener).await
     }
+}
+
+/// Ends the program and what it started, by the number of the group it was started in, never by name. The number
+/// is its own as long as nobody waited for it.
+async fn kill(child: &mut Child) {
+    if let Some(group) = child.id().and_then(|id| i32::try_from(id).ok()) {
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+    let _ = child.wait().await;
 }
 
 /// The last lines on standard error, once it is closed. A grandchild may hold it open: then what there is.

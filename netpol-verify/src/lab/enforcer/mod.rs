@@ -14,6 +14,8 @@ mod command;
 mod error;
 mod escape;
 mod external;
+#[cfg(test)]
+mod external_tests;
 mod nftables;
 mod render;
 pub(crate) mod rules;

@@ -262,3 +262,99 @@ fn comment(accept: &Accept) -> String {
         String::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cluster::ObjectName, lab::literal::Block};
+
+    fn gate(way: Way, accepts: Vec<Accept>, refusal: Refusal) -> Gate {
+        Gate {
+            pod: ObjectName::new("demo", "web"),
+            way,
+            addresses: vec!["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],
+            scope: Scope::Everybody,
+            accepts,
+            by_bare_denial: false,
+            refusal,
+        }
+    }
+
+    fn accept(policy: &str) -> Accept {
+        let range = |first, last| PortRange {
+            protocol: Protocol::Tcp,
+            first,
+            last,
+        };
+        Accept {
+            peers: Peers::Listed {
+                blocks: vec![
+                    Block {
+                        cidr: "10.0.0.0/8".parse().unwrap(),
+                        except: vec!["10.1.0.0/16".parse().unwrap(), "10.1.2.0/24".parse().unwrap()],
+                    },
+                    Block {
+                        cidr: "192.0.2.0/24".parse().unwrap(),
+                        except: Vec::new(),
+                    },
+                ],
+                addresses: vec!["192.0.2.7".parse().unwrap(), "fd00::7".parse().unwrap()],
+            },
+            ports: Ports::Listed(vec![range(80, 90), range(85, 95), range(443, 443)]),
+            origin: Origin {
+                policy: ObjectName::new("demo", policy),
+                index: 1,
+            },
+        }
+    }
+
+    fn rendered(gates: Vec<Gate>) -> String {
+        render(&Table {
+            gates,
+            without_entries: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn overlaps_are_joined_and_exceptions_stay_with_their_block() {
+        let text = rendered(vec![gate(Way::Ingress, vec![accept("web")], Refusal::Drop)]);
+        let chain = text
+            .split_once("chain gate0 {\n")
+            .unwrap()
+            .1
+            .split_once("\t}")
+            .unwrap()
+            .0;
+        let ports = "tcp dport { 80-95, 443 } return comment \"demo/web[1]\"";
+        assert_eq!(
+            chain,
+            format!(
+                "\t\tip saddr 10.0.0.0/8 ip saddr != {{ 10.1.0.0/16 }} {ports}\n\
+                 \t\tip saddr {{ 192.0.2.0/24 }} {ports}\n\
+                 \t\tip6 saddr {{ fd00::7 }} {ports}\n\
+                 \t\tdrop\n"
+            )
+        );
+    }
+
+    #[test]
+    fn egress_is_asked_before_ingress_and_equal_gates_share_a_chain() {
+        let text = rendered(vec![
+            gate(Way::Ingress, Vec::new(), Refusal::Drop),
+            gate(Way::Egress, Vec::new(), Refusal::Drop),
+        ]);
+        assert_eq!(text.matches("chain gate").count(), 1);
+        assert!(
+            text.find("ip saddr vmap").unwrap() < text.find("ip daddr vmap").unwrap(),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_hostile_name_does_not_reach_the_rules() {
+        for name in ["x\" accept; #", "x\ny", &"x".repeat(300)] {
+            let text = rendered(vec![gate(Way::Egress, vec![accept(name)], Refusal::Drop)]);
+            assert!(!text.contains(name) && !text.contains("comment"), "{text}");
+        }
+    }
+}

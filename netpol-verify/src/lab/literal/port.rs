@@ -165,7 +165,7 @@ mod tests {
         ] {
             let shown = format!("{entry:?}");
             assert!(
-                (0..=u16::MAX).all(|port| !permit(&[entry.clone()], None, Protocol::Tcp, port)),
+                (0..=u16::MAX).all(|port| !permit(std::slice::from_ref(&entry), None, Protocol::Tcp, port)),
                 "{shown}"
             );
         }
