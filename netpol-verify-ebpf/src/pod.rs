@@ -1,10 +1,6 @@
 //! What leaves and reaches a pod: the classifiers on its own interface.
 
-use aya_ebpf::{
-    EbpfContext as _,
-    helpers::generated::bpf_skb_load_bytes,
-    programs::TcContext,
-};
+use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_skb_load_bytes, programs::TcContext};
 use netpol_verify_ebpf::{
     SNAP_LENGTH, Vantage,
     headers::{Bytes, ETHERNET, IPV4, IPV6, Look, look_ethernet, look_network},

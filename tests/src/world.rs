@@ -36,26 +36,41 @@ impl Pair {
     /// # Errors
     /// `ip` is missing or refuses.
     pub fn new() -> Result<Self> {
-        let prefix = format!("npvt-{}-{}-", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let prefix = format!(
+            "npvt-{}-{}-",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let pair = Self { prefix };
         for role in ["a", "b", "r"] {
             pair.ip(&format!("netns add {}", pair.name(role)))?;
             pair.inside(role, "ip link set lo up")?;
             // Duplicate address detection holds back neighbour discovery for a second or two.
-            pair.inside(role, "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0")?;
+            pair.inside(
+                role,
+                "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0",
+            )?;
         }
         for (index, role) in ["a", "b"].into_iter().enumerate() {
             let (pod, router) = (pair.name(role), pair.name("r"));
-            pair.ip(&format!("link add veth{role} netns {router} type veth peer name eth0 netns {pod}"))?;
+            pair.ip(&format!(
+                "link add veth{role} netns {router} type veth peer name eth0 netns {pod}"
+            ))?;
             for (side, device, host) in [("r", format!("veth{role}"), 1), (role, "eth0".to_owned(), 2)] {
                 pair.inside(side, &format!("ip addr add 10.77.{index}.{host}/24 dev {device}"))?;
-                pair.inside(side, &format!("ip addr add fd77:{index}::{host}/64 dev {device} nodad"))?;
+                pair.inside(
+                    side,
+                    &format!("ip addr add fd77:{index}::{host}/64 dev {device} nodad"),
+                )?;
                 pair.inside(side, &format!("ip link set {device} up"))?;
             }
             pair.inside(role, &format!("ip route add default via 10.77.{index}.1"))?;
             pair.inside(role, &format!("ip -6 route add default via fd77:{index}::1"))?;
         }
-        pair.inside("r", "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")?;
+        pair.inside(
+            "r",
+            "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+        )?;
         Ok(pair)
     }
 
@@ -107,11 +122,15 @@ impl Pair {
         );
         let file = tempfile::NamedTempFile::new()?;
         std::fs::write(file.path(), ruleset)?;
-        self.inside(role, &format!("nft -f {}", file.path().display())).map(|_| ())
+        self.inside(role, &format!("nft -f {}", file.path().display()))
+            .map(|_| ())
     }
 
     fn ip(&self, arguments: &str) -> Result<String> {
-        let output = Command::new("ip").args(arguments.split_whitespace()).output().context("running ip")?;
+        let output = Command::new("ip")
+            .args(arguments.split_whitespace())
+            .output()
+            .context("running ip")?;
         ensure!(
             output.status.success(),
             "ip {arguments}: {}",

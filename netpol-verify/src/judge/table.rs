@@ -24,7 +24,12 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(expected: Decision, observed: Outcome) -> Judgement {
     let (verdict, inconclusive) = verdict(expected.expectation, &observed);
-    Judgement { expected, observed, verdict, inconclusive }
+    Judgement {
+        expected,
+        observed,
+        verdict,
+        inconclusive,
+    }
 }
 
 fn verdict(expectation: Expectation, outcome: &Outcome) -> (Verdict, Option<Inconclusive>) {
@@ -37,9 +42,21 @@ fn verdict(expectation: Expectation, outcome: &Outcome) -> (Verdict, Option<Inco
         (Unspecified(_), Outcome::Unanswered) => sure(Verdict::Unspecified),
         (Unspecified(_), Outcome::Unknown { .. }) => sure(Verdict::Unspecified),
 
-        (Allow, Outcome::Delivered { reply: Reply::Returned | Reply::NoneSeen, .. }) => sure(Verdict::Permitted),
+        (
+            Allow,
+            Outcome::Delivered {
+                reply: Reply::Returned | Reply::NoneSeen,
+                ..
+            },
+        ) => sure(Verdict::Permitted),
         // Replies of an allowed connection are implied (R2).
-        (Allow, Outcome::Delivered { reply: Reply::Lost { .. }, .. }) => sure(Verdict::Overblock),
+        (
+            Allow,
+            Outcome::Delivered {
+                reply: Reply::Lost { .. },
+                ..
+            },
+        ) => sure(Verdict::Overblock),
         (Allow, Outcome::Rejected { .. }) => sure(Verdict::Overblock),
         (Allow, Outcome::Dropped { .. }) => sure(Verdict::Overblock),
         (Allow, Outcome::Unanswered) => sure(Verdict::Overblock),
@@ -52,9 +69,10 @@ fn verdict(expectation: Expectation, outcome: &Outcome) -> (Verdict, Option<Inco
             DropClass::Policy => sure(Verdict::Enforced),
             // No reason is given (an older kernel, another subsystem): as good as silence, which was proven.
             DropClass::Unclassified => sure(Verdict::Enforced),
-            DropClass::Neighbour | DropClass::Routing | DropClass::Device | DropClass::Endpoint => {
-                (Verdict::Inconclusive, Some(Inconclusive::NotByPolicy(place.clone())))
-            }
+            DropClass::Neighbour | DropClass::Routing | DropClass::Device | DropClass::Endpoint => (
+                Verdict::Inconclusive,
+                Some(Inconclusive::NotByPolicy(place.clone())),
+            ),
         },
 
         (Allow | Deny, Outcome::Unknown { why }) => {
@@ -68,7 +86,10 @@ impl Judgement {
     #[must_use]
     pub const fn observed_word(&self) -> &'static str {
         match &self.observed {
-            Outcome::Delivered { reply: Reply::Lost { .. }, .. } => "ReplyLost",
+            Outcome::Delivered {
+                reply: Reply::Lost { .. },
+                ..
+            } => "ReplyLost",
             Outcome::Delivered { .. } => "Delivered",
             Outcome::Rejected { .. } => "Rejected",
             Outcome::Dropped { .. } => "Dropped",
@@ -81,23 +102,31 @@ impl Judgement {
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         if let Some(Inconclusive::NotByPolicy(place)) = &self.inconclusive {
-            return Some(format!("{}: no enforcer's drop, so it proves nothing of the policy", at(place)));
+            return Some(format!(
+                "{}: no enforcer's drop, so it proves nothing of the policy",
+                at(place)
+            ));
         }
         match &self.observed {
-            Outcome::Delivered { only_retransmission: true, .. } => {
-                Some("the first packet was dropped, its retransmission was delivered".to_owned())
-            }
-            Outcome::Delivered { reply: Reply::Lost { place: Some(place) }, .. } => {
-                Some(format!("the reply was dropped: {}", at(place)))
-            }
-            Outcome::Delivered { reply: Reply::Lost { place: None }, .. } => {
-                Some("the pod's reply never reached the source".to_owned())
-            }
+            Outcome::Delivered {
+                only_retransmission: true,
+                ..
+            } => Some("the first packet was dropped, its retransmission was delivered".to_owned()),
+            Outcome::Delivered {
+                reply: Reply::Lost { place: Some(place) },
+                ..
+            } => Some(format!("the reply was dropped: {}", at(place))),
+            Outcome::Delivered {
+                reply: Reply::Lost { place: None },
+                ..
+            } => Some("the pod's reply never reached the source".to_owned()),
             Outcome::Delivered { .. } | Outcome::Unanswered => None,
-            Outcome::Rejected { by: Rejection::TcpReset } => Some("TCP reset, not sent by the pod".to_owned()),
-            Outcome::Rejected { by: Rejection::Unreachable { code } } => {
-                Some(format!("ICMP unreachable, code {code}"))
-            }
+            Outcome::Rejected {
+                by: Rejection::TcpReset,
+            } => Some("TCP reset, not sent by the pod".to_owned()),
+            Outcome::Rejected {
+                by: Rejection::Unreachable { code },
+            } => Some(format!("ICMP unreachable, code {code}")),
             Outcome::Dropped { place } => Some(at(place)),
             Outcome::Unknown { why } => Some(unknown(why)),
         }
@@ -113,12 +142,16 @@ fn at(place: &DropPlace) -> String {
 
 fn unknown(why: &UnknownCause) -> String {
     match why {
-        UnknownCause::NotSent { place: Some(place) } => format!("the probe never left the pod: {}", at(place)),
+        UnknownCause::NotSent { place: Some(place) } => {
+            format!("the probe never left the pod: {}", at(place))
+        }
         UnknownCause::NotSent { place: None } => "the probe was not seen leaving the pod".to_owned(),
         UnknownCause::DestinationNotWatched => {
             "the destination's interface was not watched for the whole window".to_owned()
         }
-        UnknownCause::SourceNotWatched => "the source's interface was not watched for the whole window".to_owned(),
+        UnknownCause::SourceNotWatched => {
+            "the source's interface was not watched for the whole window".to_owned()
+        }
         UnknownCause::RecordsLost { count, step } => format!("{count} records were lost {step}"),
         UnknownCause::Pending => "the window closed before anything was certain".to_owned(),
     }
@@ -136,7 +169,11 @@ mod tests {
     };
 
     fn decision(expectation: Expectation) -> Decision {
-        Decision { expectation, egress: Side::default(), ingress: Side::default() }
+        Decision {
+            expectation,
+            egress: Side::default(),
+            ingress: Side::default(),
+        }
     }
 
     fn dropped(class: DropClass) -> Outcome {
@@ -151,7 +188,10 @@ mod tests {
     }
 
     fn delivered(reply: Reply) -> Outcome {
-        Outcome::Delivered { reply, only_retransmission: false }
+        Outcome::Delivered {
+            reply,
+            only_retransmission: false,
+        }
     }
 
     fn all_outcomes() -> Vec<Outcome> {
@@ -159,17 +199,28 @@ mod tests {
             delivered(Reply::Returned),
             delivered(Reply::NoneSeen),
             delivered(Reply::Lost { place: None }),
-            Outcome::Delivered { reply: Reply::Returned, only_retransmission: true },
-            Outcome::Rejected { by: Rejection::TcpReset },
-            Outcome::Rejected { by: Rejection::Unreachable { code: 13 } },
+            Outcome::Delivered {
+                reply: Reply::Returned,
+                only_retransmission: true,
+            },
+            Outcome::Rejected {
+                by: Rejection::TcpReset,
+            },
+            Outcome::Rejected {
+                by: Rejection::Unreachable { code: 13 },
+            },
             dropped(DropClass::Policy),
             dropped(DropClass::Neighbour),
             dropped(DropClass::Routing),
             dropped(DropClass::Device),
             dropped(DropClass::Unclassified),
             Outcome::Unanswered,
-            Outcome::Unknown { why: UnknownCause::NotSent { place: None } },
-            Outcome::Unknown { why: UnknownCause::RecordsLost { count: 1, step: "x" } },
+            Outcome::Unknown {
+                why: UnknownCause::NotSent { place: None },
+            },
+            Outcome::Unknown {
+                why: UnknownCause::RecordsLost { count: 1, step: "x" },
+            },
         ]
     }
 
@@ -182,7 +233,10 @@ mod tests {
                 if unknown {
                     assert_eq!(judgement.verdict, Verdict::Inconclusive);
                 }
-                assert_eq!(judgement.verdict == Verdict::Inconclusive, judgement.inconclusive.is_some());
+                assert_eq!(
+                    judgement.verdict == Verdict::Inconclusive,
+                    judgement.inconclusive.is_some()
+                );
             }
         }
     }
@@ -198,25 +252,51 @@ mod tests {
     #[test]
     fn a_denied_packet_that_arrives_is_a_leak_even_without_an_answer() {
         for reply in [Reply::Returned, Reply::NoneSeen, Reply::Lost { place: None }] {
-            assert_eq!(judge(decision(Expectation::Deny), delivered(reply)).verdict, Verdict::Leak);
+            assert_eq!(
+                judge(decision(Expectation::Deny), delivered(reply)).verdict,
+                Verdict::Leak
+            );
         }
-        let late = Outcome::Delivered { reply: Reply::NoneSeen, only_retransmission: true };
+        let late = Outcome::Delivered {
+            reply: Reply::NoneSeen,
+            only_retransmission: true,
+        };
         assert_eq!(judge(decision(Expectation::Deny), late).verdict, Verdict::Leak);
     }
 
     #[test]
     fn an_allowed_connection_without_its_answer_is_an_overblock() {
-        let lost = judge(decision(Expectation::Allow), delivered(Reply::Lost { place: None }));
-        assert_eq!((lost.verdict, lost.observed_word()), (Verdict::Overblock, "ReplyLost"));
-        assert_eq!(judge(decision(Expectation::Allow), delivered(Reply::NoneSeen)).verdict, Verdict::Permitted);
+        let lost = judge(
+            decision(Expectation::Allow),
+            delivered(Reply::Lost { place: None }),
+        );
+        assert_eq!(
+            (lost.verdict, lost.observed_word()),
+            (Verdict::Overblock, "ReplyLost")
+        );
+        assert_eq!(
+            judge(decision(Expectation::Allow), delivered(Reply::NoneSeen)).verdict,
+            Verdict::Permitted
+        );
     }
 
     #[test]
     fn only_an_enforcers_drop_enforces() {
-        for class in [DropClass::Neighbour, DropClass::Routing, DropClass::Device, DropClass::Endpoint] {
+        for class in [
+            DropClass::Neighbour,
+            DropClass::Routing,
+            DropClass::Device,
+            DropClass::Endpoint,
+        ] {
             let judgement = judge(decision(Expectation::Deny), dropped(class));
-            assert!(matches!(judgement.inconclusive, Some(Inconclusive::NotByPolicy(_))), "{class:?}");
+            assert!(
+                matches!(judgement.inconclusive, Some(Inconclusive::NotByPolicy(_))),
+                "{class:?}"
+            );
         }
-        assert_eq!(judge(decision(Expectation::Deny), dropped(DropClass::Policy)).verdict, Verdict::Enforced);
+        assert_eq!(
+            judge(decision(Expectation::Deny), dropped(DropClass::Policy)).verdict,
+            Verdict::Enforced
+        );
     }
 }

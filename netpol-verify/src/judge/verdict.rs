@@ -24,8 +24,14 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, in the order reports use.
-    pub const ALL: [Self; 6] =
-        [Self::Enforced, Self::Permitted, Self::Leak, Self::Overblock, Self::Unspecified, Self::Inconclusive];
+    pub const ALL: [Self; 6] = [
+        Self::Enforced,
+        Self::Permitted,
+        Self::Leak,
+        Self::Overblock,
+        Self::Unspecified,
+        Self::Inconclusive,
+    ];
 
     /// Whether the CNI broke the policies.
     #[must_use]

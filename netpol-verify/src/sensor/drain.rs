@@ -103,11 +103,7 @@ struct Drainer {
 }
 
 impl Drainer {
-    async fn run(
-        &mut self,
-        mut ring: AsyncFd<RingBuf<MapData>>,
-        mut requests: mpsc::Receiver<Request>,
-    ) {
+    async fn run(&mut self, mut ring: AsyncFd<RingBuf<MapData>>, mut requests: mpsc::Receiver<Request>) {
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

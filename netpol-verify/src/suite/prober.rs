@@ -69,7 +69,14 @@ impl Prober {
     /// A prober over a running sensor whose bus ends in `inbox`.
     #[must_use]
     pub fn new(sensor: Sensor, inbox: LocalInbox, decoder: Decoder, tracker: Tracker) -> Self {
-        Self { sensor, inbox, decoder, tracker, sockets: HashMap::new(), damaged: 0 }
+        Self {
+            sensor,
+            inbox,
+            decoder,
+            tracker,
+            sockets: HashMap::new(),
+            damaged: 0,
+        }
     }
 
     /// Adds a pod that probes can be sent from.
@@ -108,8 +115,15 @@ impl Prober {
         for (index, plan) in planned.iter().enumerate() {
             let packet = plan.probe.packet()?;
             let started = Clock.now();
-            let mut attempt =
-                Open { index, key: plan.probe.key(), packet, started, last_sent: started, sends: 0, dropped: None };
+            let mut attempt = Open {
+                index,
+                key: plan.probe.key(),
+                packet,
+                started,
+                last_sent: started,
+                sends: 0,
+                dropped: None,
+            };
             self.send(plan, &mut attempt);
             self.sensor.flush().await;
             self.pump().await;
@@ -124,10 +138,14 @@ impl Prober {
             self.pump().await;
             let mut still_open = Vec::new();
             for mut attempt in open {
-                let Some(plan) = planned.get(attempt.index) else { continue };
-                let silent = self.tracker.trace(&attempt.key).is_none_or(|trace| trace.last_seen().is_none_or(
-                    |seen| seen <= attempt.last_sent.plus(Duration::from_millis(100)),
-                ));
+                let Some(plan) = planned.get(attempt.index) else {
+                    continue;
+                };
+                let silent = self.tracker.trace(&attempt.key).is_none_or(|trace| {
+                    trace
+                        .last_seen()
+                        .is_none_or(|seen| seen <= attempt.last_sent.plus(Duration::from_millis(100)))
+                });
                 if silent && attempt.sends == 1 && Clock.now().since(attempt.last_sent) >= RETRANSMIT_AFTER {
                     self.send(plan, &mut attempt);
                     self.sensor.flush().await;
@@ -155,10 +173,21 @@ impl Prober {
             outcome = self.outcome(plan, attempt);
         }
         let now = Clock.now();
-        let pending = matches!(outcome, Outcome::Unknown { why: UnknownCause::Pending });
+        let pending = matches!(
+            outcome,
+            Outcome::Unknown {
+                why: UnknownCause::Pending
+            }
+        );
         // Silence is final only after the retransmission.
         let early = attempt.sends == 1
-            && matches!(outcome, Outcome::Unanswered | Outcome::Unknown { why: UnknownCause::NotSent { .. } });
+            && matches!(
+                outcome,
+                Outcome::Unanswered
+                    | Outcome::Unknown {
+                        why: UnknownCause::NotSent { .. }
+                    }
+            );
         if (pending || early) && now.since(attempt.started) < GIVE_UP {
             return None;
         }
@@ -169,7 +198,11 @@ impl Prober {
             _ => Some(now),
         };
         let latency = certain.map(|moment| moment.since(attempt.started));
-        Some(Decided { outcome, latency, started: attempt.started })
+        Some(Decided {
+            outcome,
+            latency,
+            started: attempt.started,
+        })
     }
 
     fn outcome(&self, plan: &Planned, attempt: &Open) -> Outcome {

@@ -22,7 +22,9 @@ pub enum ScenarioError {
         source: std::io::Error,
     },
     /// `scenario.yaml` is not one.
-    #[error("{path}: {message}; a scenario has `title`, `pods`, `stages[]{{name,title,apply[]}}` and optionally `probes[]`, `intent`")]
+    #[error(
+        "{path}: {message}; a scenario has `title`, `pods`, `stages[]{{name,title,apply[]}}` and optionally `probes[]`, `intent`"
+    )]
     Parse {
         /// The file.
         path: PathBuf,
@@ -149,14 +151,19 @@ impl Scenario {
     /// Neither is there, or the folder's `scenario.yaml` is not one.
     pub fn load(name: &str) -> Result<Self, ScenarioError> {
         let embedded = |files: &[(&str, &str)]| -> Folder {
-            files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect()
+            files
+                .iter()
+                .map(|(file, text)| ((*file).to_owned(), (*text).to_owned()))
+                .collect()
         };
         match name {
             "guide" => Self::from_folder(name, Path::new(name), &embedded(&GUIDE)),
             "guide-corrected" => Self::from_folder(name, Path::new(name), &embedded(&GUIDE_CORRECTED)),
             folder => {
                 let path = Path::new(folder);
-                let short = path.file_name().map_or(folder.into(), |name| name.to_string_lossy());
+                let short = path
+                    .file_name()
+                    .map_or(folder.into(), |name| name.to_string_lossy());
                 Self::from_folder(&short, path, &read_folder(path)?)
             }
         }
@@ -165,7 +172,10 @@ impl Scenario {
     fn from_folder(name: &str, path: &Path, files: &Folder) -> Result<Self, ScenarioError> {
         let manifest = path.join("scenario.yaml");
         let Some(text) = files.get("scenario.yaml") else {
-            let pods = files.iter().map(|(file, text)| (path.join(file), text.clone())).collect();
+            let pods = files
+                .iter()
+                .map(|(file, text)| (path.join(file), text.clone()))
+                .collect();
             let stage = ScenarioStage {
                 name: name.to_owned(),
                 title: format!("Everything in {}", path.display()),
@@ -180,15 +190,21 @@ impl Scenario {
                 intent: None,
             });
         };
-        let file: File = serde_saphyr::from_str(text)
-            .map_err(|error| ScenarioError::Parse { path: manifest.clone(), message: error.to_string() })?;
+        let file: File = serde_saphyr::from_str(text).map_err(|error| ScenarioError::Parse {
+            path: manifest.clone(),
+            message: error.to_string(),
+        })?;
         let find = |name: &String| -> Result<(PathBuf, String), ScenarioError> {
             if name.contains('/') || name.contains('\\') {
-                return Err(ScenarioError::Outside { path: manifest.clone(), file: name.clone() });
+                return Err(ScenarioError::Outside {
+                    path: manifest.clone(),
+                    file: name.clone(),
+                });
             }
-            let text = files
-                .get(name)
-                .ok_or_else(|| ScenarioError::Missing { path: manifest.clone(), file: name.clone() })?;
+            let text = files.get(name).ok_or_else(|| ScenarioError::Missing {
+                path: manifest.clone(),
+                file: name.clone(),
+            })?;
             Ok((path.join(name), text.clone()))
         };
         let stages = file
@@ -203,7 +219,10 @@ impl Scenario {
             })
             .collect::<Result<Vec<_>, ScenarioError>>()?;
         if stages.is_empty() {
-            return Err(ScenarioError::Parse { path: manifest.clone(), message: "it has no stages".to_owned() });
+            return Err(ScenarioError::Parse {
+                path: manifest.clone(),
+                message: "it has no stages".to_owned(),
+            });
         }
         Ok(Self {
             name: name.to_owned(),
@@ -217,15 +236,24 @@ impl Scenario {
 }
 
 fn read_folder(path: &Path) -> Result<Folder, ScenarioError> {
-    let read = |source| ScenarioError::Read { path: path.to_path_buf(), source };
+    let read = |source| ScenarioError::Read {
+        path: path.to_path_buf(),
+        source,
+    };
     let mut files = Folder::new();
     for entry in fs::read_dir(path).map_err(read)? {
         let entry = entry.map_err(read)?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let is_manifest = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let is_manifest = [".yaml", ".yml", ".json"]
+            .iter()
+            .any(|ending| name.ends_with(ending));
         if is_manifest && entry.path().is_file() {
-            let text = fs::read_to_string(entry.path())
-                .map_err(|source| ScenarioError::Read { path: entry.path(), source })?;
+            let text = fs::read_to_string(entry.path()).map_err(|source| ScenarioError::Read {
+                path: entry.path(),
+                source,
+            })?;
             files.insert(name, text);
         }
     }
@@ -263,12 +291,18 @@ mod tests {
             ("title: x\nstages: 3", "scenario.yaml"),
             ("title: x\nstages: []", "no stages"),
             ("title: x\nstages: [{name: a, apply: [b.yaml]}]", "b.yaml"),
-            ("title: x\nstages: [{name: a, apply: [../../etc/passwd]}]", "outside"),
+            (
+                "title: x\nstages: [{name: a, apply: [../../etc/passwd]}]",
+                "outside",
+            ),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = Scenario::load(folder.path().to_str().unwrap()).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
         }
-        assert!(matches!(Scenario::load("/no/such/folder"), Err(ScenarioError::Read { .. })));
+        assert!(matches!(
+            Scenario::load("/no/such/folder"),
+            Err(ScenarioError::Read { .. })
+        ));
     }
 }

@@ -26,7 +26,10 @@ async fn prober(pair: &Pair) -> Result<Prober> {
     let filter = Arc::new(move |name: &str| name == a || name == b);
     let sensor = Sensor::start(&facts, Mode::Active, "node".into(), Arc::new(bus), filter).await?;
     let decoder = Decoder::new(facts.drop_reasons, Symbols::of_kernel());
-    let patience = Patience { silence: Duration::from_millis(100), reply: Duration::from_millis(100) };
+    let patience = Patience {
+        silence: Duration::from_millis(100),
+        reply: Duration::from_millis(100),
+    };
     let mut prober = Prober::new(sensor, inbox, decoder, Tracker::new(patience));
     for role in ["a", "b"] {
         prober.add_socket(ProbeSocket::open(&NetnsPath::from(pair.path(role)))?);
@@ -48,7 +51,12 @@ fn plan(pair: &Pair, protocol: Protocol, v6: bool, port: u16, nonce: u32) -> Res
 }
 
 async fn run_one(prober: &mut Prober, plan: Planned) -> Result<Decided> {
-    prober.run(&[plan]).await?.into_iter().next().context("one probe, one outcome")
+    prober
+        .run(&[plan])
+        .await?
+        .into_iter()
+        .next()
+        .context("one probe, one outcome")
 }
 
 const EVERY: [(Protocol, bool); 6] = [
@@ -69,7 +77,11 @@ async fn an_open_path_delivers_every_protocol_in_both_families() -> Result<()> {
     let mut prober = prober(&pair).await?;
     for (nonce, (protocol, v6)) in (1..).zip(EVERY) {
         let decided = run_one(&mut prober, plan(&pair, protocol, v6, 80, nonce)?).await?;
-        let Outcome::Delivered { reply, only_retransmission: false } = &decided.outcome else {
+        let Outcome::Delivered {
+            reply,
+            only_retransmission: false,
+        } = &decided.outcome
+        else {
             anyhow::bail!("{protocol} v6={v6}: {:?}", decided.outcome);
         };
         // Nothing listens: the pod's kernel answers TCP with an RST, which is an answer.
@@ -84,7 +96,10 @@ async fn an_open_path_delivers_every_protocol_in_both_families() -> Result<()> {
 fn dropped(outcome: &Outcome) -> Option<&DropPlace> {
     match outcome {
         Outcome::Dropped { place } => Some(place),
-        Outcome::Delivered { .. } | Outcome::Rejected { .. } | Outcome::Unanswered | Outcome::Unknown { .. } => None,
+        Outcome::Delivered { .. }
+        | Outcome::Rejected { .. }
+        | Outcome::Unanswered
+        | Outcome::Unknown { .. } => None,
     }
 }
 
@@ -98,8 +113,12 @@ async fn a_netfilter_drop_is_seen_with_its_reason_in_both_families() -> Result<(
     let mut prober = prober(&pair).await?;
     for (nonce, (protocol, v6)) in (100..).zip(EVERY) {
         let decided = run_one(&mut prober, plan(&pair, protocol, v6, 80, nonce)?).await?;
-        let place = dropped(&decided.outcome).with_context(|| format!("{protocol} v6={v6}: {:?}", decided.outcome))?;
-        assert_eq!((place.reason.as_str(), place.class), ("NETFILTER_DROP", DropClass::Policy));
+        let place = dropped(&decided.outcome)
+            .with_context(|| format!("{protocol} v6={v6}: {:?}", decided.outcome))?;
+        assert_eq!(
+            (place.reason.as_str(), place.class),
+            ("NETFILTER_DROP", DropClass::Policy)
+        );
         assert_eq!(place.netns, cookie(&pair.path("r"))?, "dropped on the node");
     }
     Ok(())
@@ -121,7 +140,13 @@ async fn a_retransmission_that_gets_through_is_told() -> Result<()> {
     let mut prober = prober(&pair).await?;
     let decided = run_one(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 200)?).await?;
     assert!(
-        matches!(decided.outcome, Outcome::Delivered { only_retransmission: true, .. }),
+        matches!(
+            decided.outcome,
+            Outcome::Delivered {
+                only_retransmission: true,
+                ..
+            }
+        ),
         "{:?}",
         decided.outcome
     );
@@ -134,14 +159,37 @@ async fn a_reject_is_not_an_answer_of_the_pod() -> Result<()> {
         return Ok(());
     }
     let pair = Pair::new()?;
-    pair.forward("inet", "", "tcp dport 80 reject with tcp reset\ntcp dport 81 reject")?;
+    pair.forward(
+        "inet",
+        "",
+        "tcp dport 80 reject with tcp reset\ntcp dport 81 reject",
+    )?;
     let mut prober = prober(&pair).await?;
     for v6 in [false, true] {
-        let reset = run_one(&mut prober, plan(&pair, Protocol::Tcp, v6, 80, 300 + u32::from(v6))?).await?;
-        assert_eq!(reset.outcome, Outcome::Rejected { by: Rejection::TcpReset }, "v6={v6}");
-        let unreachable = run_one(&mut prober, plan(&pair, Protocol::Tcp, v6, 81, 310 + u32::from(v6))?).await?;
+        let reset = run_one(
+            &mut prober,
+            plan(&pair, Protocol::Tcp, v6, 80, 300 + u32::from(v6))?,
+        )
+        .await?;
+        assert_eq!(
+            reset.outcome,
+            Outcome::Rejected {
+                by: Rejection::TcpReset
+            },
+            "v6={v6}"
+        );
+        let unreachable = run_one(
+            &mut prober,
+            plan(&pair, Protocol::Tcp, v6, 81, 310 + u32::from(v6))?,
+        )
+        .await?;
         assert!(
-            matches!(unreachable.outcome, Outcome::Rejected { by: Rejection::Unreachable { .. } }),
+            matches!(
+                unreachable.outcome,
+                Outcome::Rejected {
+                    by: Rejection::Unreachable { .. }
+                }
+            ),
             "v6={v6}: {:?}",
             unreachable.outcome
         );
@@ -175,7 +223,16 @@ async fn a_probe_that_cannot_leave_is_never_blocked() -> Result<()> {
     pair.inside("a", "ip route del default")?;
     let mut prober = prober(&pair).await?;
     let decided = run_one(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 500)?).await?;
-    assert!(matches!(decided.outcome, Outcome::Unknown { why: UnknownCause::NotSent { .. } }), "{:?}", decided.outcome);
+    assert!(
+        matches!(
+            decided.outcome,
+            Outcome::Unknown {
+                why: UnknownCause::NotSent { .. }
+            }
+        ),
+        "{:?}",
+        decided.outcome
+    );
     Ok(())
 }
 
@@ -186,16 +243,28 @@ async fn silence_without_a_sensor_at_the_destination_proves_nothing() -> Result<
     }
     let pair = Pair::new()?;
     // The frame reaches the wire of b and is addressed to nobody there, as one that a bridge floods.
-    pair.inside("r", "ip neigh replace 10.77.1.2 lladdr 02:00:00:00:00:99 dev vethb nud permanent")?;
+    pair.inside(
+        "r",
+        "ip neigh replace 10.77.1.2 lladdr 02:00:00:00:00:99 dev vethb nud permanent",
+    )?;
     let mut prober = prober(&pair).await?;
     let mut blind = plan(&pair, Protocol::Tcp, false, 80, 600)?;
     let watched = run_one(&mut prober, blind.clone()).await?;
-    assert_eq!(watched.outcome, Outcome::Unanswered, "both ends are watched, so silence is proof");
+    assert_eq!(
+        watched.outcome,
+        Outcome::Unanswered,
+        "both ends are watched, so silence is proof"
+    );
     blind.destination = Some(cookie(&pair.path("r"))?);
     blind.probe.nonce += 1;
     blind.probe.source.set_port(20_700);
     let unwatched = run_one(&mut prober, blind).await?;
-    assert_eq!(unwatched.outcome, Outcome::Unknown { why: UnknownCause::DestinationNotWatched });
+    assert_eq!(
+        unwatched.outcome,
+        Outcome::Unknown {
+            why: UnknownCause::DestinationNotWatched
+        }
+    );
     Ok(())
 }
 
@@ -219,7 +288,11 @@ async fn pods_that_come_later_are_followed() -> Result<()> {
     pair.inside("b", "ip route add default via 10.77.1.1")?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let decided = run_one(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 700)?).await?;
-    assert!(matches!(decided.outcome, Outcome::Delivered { .. }), "{:?}", decided.outcome);
+    assert!(
+        matches!(decided.outcome, Outcome::Delivered { .. }),
+        "{:?}",
+        decided.outcome
+    );
     Ok(())
 }
 
@@ -232,9 +305,14 @@ async fn nothing_stays_attached_when_the_sensor_is_gone() -> Result<()> {
     let attached = |pair: &Pair| -> Result<Vec<String>> {
         let mut names = Vec::new();
         for direction in [TcAttachType::Egress, TcAttachType::Ingress] {
-            let (_, programs) =
-                inside(&NetnsPath::from(pair.path("a")), || SchedClassifier::query_tcx("eth0", direction))??;
-            names.extend(programs.iter().filter_map(|program| program.name_as_str().map(str::to_owned)));
+            let (_, programs) = inside(&NetnsPath::from(pair.path("a")), || {
+                SchedClassifier::query_tcx("eth0", direction)
+            })??;
+            names.extend(
+                programs
+                    .iter()
+                    .filter_map(|program| program.name_as_str().map(str::to_owned)),
+            );
         }
         Ok(names)
     };
