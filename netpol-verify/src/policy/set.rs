@@ -94,6 +94,20 @@ impl PolicySet {
         entry.is_some_and(|entry| !self.isolating(entry.class, direction).is_empty())
     }
 
+    /// How many policies select the pod, over both directions.
+    pub(crate) fn policies_on(&self, pod: &ObjectName) -> usize {
+        let entry = self
+            .pod_index
+            .get(pod)
+            .and_then(|index| self.pods.get(*index as usize));
+        entry.map_or(0, |entry| {
+            [Direction::Ingress, Direction::Egress]
+                .into_iter()
+                .map(|direction| self.isolating(entry.class, direction).len())
+                .sum()
+        })
+    }
+
     pub(crate) fn isolating(&self, class: u32, direction: Direction) -> &[u32] {
         self.classes
             .get(class as usize)
