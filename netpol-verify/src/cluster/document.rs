@@ -8,8 +8,8 @@ use serde_saphyr::Spanned;
 
 use super::path::{FieldPath, Step};
 
-/// Objects nest about 60 deep at most (CRD schemas); this keeps recursion far from the end of a thread's stack.
-const MAX_DEPTH: usize = 96;
+/// A policy nests about 12 deep, large CRD schemas about 50; a debug build's 2 MiB thread stack holds this many.
+const MAX_DEPTH: usize = 64;
 /// Aliases may add this many nodes to what the text itself holds: plenty for people, too few for a bomb.
 const MAX_ALIAS_NODES: usize = 50_000;
 /// Aliases may add this many bytes of text.

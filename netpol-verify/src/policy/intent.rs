@@ -99,7 +99,8 @@ struct Entry {
 }
 
 impl Intent {
-    /// Reads an intent; `file` is what problems name. A bad entry is left out, a bad file leaves nothing.
+    /// Reads an intent; `file` is what problems name. A bad value leaves out its entry, a wrong type or unknown
+    /// key its document.
     #[must_use]
     pub fn parse(text: &str, file: &Path) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
