@@ -5,6 +5,8 @@
 //! - [`enforcer`]: `none`, `nftables`, or a program of the user's.
 //! - [`fault`]: the known ways to be wrong, and which attempts each of them touches.
 
+#[cfg(test)]
+mod agreement;
 pub mod enforcer;
 pub mod fault;
 pub mod literal;
