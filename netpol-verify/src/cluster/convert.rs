@@ -139,7 +139,11 @@ impl Report<'_> {
                 let path = FieldPath::from(error.path());
                 let message = error.inner().to_string();
                 // YAML 1.1, which kubectl reads too, takes these words for truth values.
-                let hint = if message.contains("type: boolean") { " (quote y, n, yes, no, on, off)" } else { "" };
+                let hint = if message.contains("type: boolean") {
+                    " (quote y, n, yes, no, on, off)"
+                } else {
+                    ""
+                };
                 self.problem(
                     &path,
                     format!("{message}{hint}; the object is left out, as the API server would refuse it"),

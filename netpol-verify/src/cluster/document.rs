@@ -1,6 +1,6 @@
 //! Text to documents: splits a YAML or JSON stream so that one broken document does not stop the rest, and finds lines.
 
-use std::{cell::OnceCell, collections::BTreeMap, fmt};
+use std::{cell::OnceCell, collections::BTreeMap, fmt, thread};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
@@ -8,8 +8,10 @@ use serde_saphyr::Spanned;
 
 use super::path::{FieldPath, Step};
 
-/// A policy nests about 12 deep, large CRD schemas about 50; a debug build's 2 MiB thread stack holds this many.
-const MAX_DEPTH: usize = 64;
+/// A policy nests about 12 deep, large CRD schemas about 50.
+const MAX_DEPTH: usize = 96;
+/// The parser recurses; a debug build needs about 60 KiB a level where lines are kept.
+const STACK_BYTES: usize = 32 << 20;
 /// Aliases may add this many nodes to what the text itself holds: plenty for people, too few for a bomb.
 const MAX_ALIAS_NODES: usize = 50_000;
 /// Aliases may add this many bytes of text.
@@ -94,15 +96,33 @@ impl Document<'_> {
         if let Some(values) = self.json() {
             return Ok(values);
         }
-        match serde_saphyr::from_str_with_options::<Value>(self.text, self.options()) {
-            Ok(value) => Ok(vec![(value, self.line)]),
-            Err(error) => Err(self.error(&error)),
-        }
+        Ok(vec![(self.read()?, self.line)])
     }
 
     /// Reads it straight into a type, with lines kept where the type asks for them.
-    pub(crate) fn read<T: de::DeserializeOwned>(&self) -> Result<T, DocumentError> {
-        serde_saphyr::from_str_with_options(self.text, self.options()).map_err(|error| self.error(&error))
+    ///
+    /// A thread of its own gives the parser a stack of known size, whoever calls, and keeps a panic in it away.
+    pub(crate) fn read<T: de::DeserializeOwned + Send>(&self) -> Result<T, DocumentError> {
+        let (text, first_line, line) = (self.text, self.first_line, self.line);
+        let parse = || {
+            serde_saphyr::from_str_with_options(text, options(text.len()))
+                .map_err(|error| explained(&error, first_line, line))
+        };
+        let failed = |what: String| DocumentError {
+            line,
+            message: format!("the YAML parser failed: {what}"),
+        };
+        thread::scope(|scope| {
+            let worker = thread::Builder::new()
+                .name("yaml".to_owned())
+                .stack_size(STACK_BYTES);
+            let running = worker
+                .spawn_scoped(scope, parse)
+                .map_err(|error| failed(error.to_string()))?;
+            running
+                .join()
+                .unwrap_or_else(|_| Err(failed("it panicked on this document".to_owned())))
+        })
     }
 
     /// A line of this document as a line of the file.
@@ -153,41 +173,41 @@ impl Document<'_> {
             values.push((value.ok()?, self.first_line + newlines as u64));
         }
     }
+}
 
-    fn error(&self, error: &serde_saphyr::Error) -> DocumentError {
-        let line = error
-            .location()
-            .map_or(self.line, |at| self.line_in_file(at.line()));
-        let options = serde_saphyr::render_options! {
-            snippets: serde_saphyr::SnippetMode::Off,
-            line_offset: self.first_line.saturating_sub(1),
-        };
-        DocumentError {
-            line,
-            message: error.render_with_options(options),
-        }
+/// The parser's error, its line counted from the top of the file.
+fn explained(error: &serde_saphyr::Error, first_line: u64, fallback: u64) -> DocumentError {
+    let line = error
+        .location()
+        .map_or(fallback, |at| first_line + at.line().saturating_sub(1));
+    let options = serde_saphyr::render_options! {
+        snippets: serde_saphyr::SnippetMode::Off,
+        line_offset: first_line.saturating_sub(1),
+    };
+    DocumentError {
+        line,
+        message: error.render_with_options(options),
     }
+}
 
-    fn options(&self) -> serde_saphyr::Options {
-        // What the text itself holds is bounded by its length; only aliases and depth need limits of their own.
-        let size = self.text.len();
-        serde_saphyr::options! {
-            budget: serde_saphyr::budget! {
-                max_depth: MAX_DEPTH,
-                flow_nesting_limit: MAX_DEPTH,
-                max_events: size.saturating_mul(4).saturating_add(MAX_ALIAS_NODES),
-                max_nodes: size.saturating_mul(2).saturating_add(MAX_ALIAS_NODES),
-                max_total_scalar_bytes: size.saturating_add(MAX_ALIAS_BYTES),
-                max_recorded_anchor_events: MAX_ALIAS_NODES,
-                max_recorded_anchor_bytes: MAX_ALIAS_BYTES,
-            },
-            alias_limits: serde_saphyr::alias_limits! {
-                max_total_replayed_events: MAX_ALIAS_NODES,
-                max_replay_stack_depth: 16,
-            },
-            emit_comments: false,
-            with_snippet: false,
-        }
+/// Limits for a text of this size: what the text itself holds is bounded by it, aliases and depth by our constants.
+fn options(size: usize) -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+            max_events: size.saturating_mul(4).saturating_add(MAX_ALIAS_NODES),
+            max_nodes: size.saturating_mul(2).saturating_add(MAX_ALIAS_NODES),
+            max_total_scalar_bytes: size.saturating_add(MAX_ALIAS_BYTES),
+            max_recorded_anchor_events: MAX_ALIAS_NODES,
+            max_recorded_anchor_bytes: MAX_ALIAS_BYTES,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: MAX_ALIAS_NODES,
+            max_replay_stack_depth: 16,
+        },
+        emit_comments: false,
+        with_snippet: false,
     }
 }
 
