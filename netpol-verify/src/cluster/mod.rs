@@ -6,6 +6,7 @@ mod manifest;
 mod model;
 mod object;
 pub(crate) mod path;
+mod ports;
 mod state;
 #[cfg(test)]
 mod tests;
