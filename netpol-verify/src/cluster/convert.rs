@@ -3,12 +3,16 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use k8s_openapi::{api::networking::v1::NetworkPolicy, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    ContainerPort, Namespace, Node, Object, ObjectName, Phase, Pod, Problem, SourcedPolicy, manifest::Source,
-    object::Kind, path::FieldPath,
+    ContainerPort, Namespace, Node, Object, ObjectName, Phase, Pod, Problem, SourcedPolicy,
+    dns_name::{is_dns_label, is_dns_subdomain},
+    manifest::Source,
+    object::Kind,
+    path::FieldPath,
+    schema::{Container, Manifest, NodeAddress, PortEntry, StatusIp},
 };
 
 /// The label the API server puts on every namespace, with the namespace's name (R9).
@@ -21,73 +25,6 @@ pub(crate) fn namespace(name: &str, mut labels: BTreeMap<String, String>) -> Nam
         name: name.to_owned(),
         labels,
     }
-}
-
-/// What the model takes of `metadata`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    name: Option<String>,
-    namespace: Option<String>,
-    uid: Option<String>,
-    labels: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Manifest {
-    metadata: Option<Metadata>,
-    spec: Option<Spec>,
-    status: Option<Status>,
-}
-
-/// The fields of a pod's `spec` that matter; a wrong type elsewhere in a pod is not our concern.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Spec {
-    node_name: Option<String>,
-    host_network: Option<bool>,
-    containers: Option<Vec<Container>>,
-    init_containers: Option<Vec<Container>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Container {
-    restart_policy: Option<String>,
-    ports: Option<Vec<PortEntry>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct PortEntry {
-    name: Option<String>,
-    container_port: Option<i64>,
-    protocol: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Status {
-    phase: Option<String>,
-    #[serde(rename = "podIP")]
-    pod_ip: Option<String>,
-    #[serde(rename = "podIPs")]
-    pod_ips: Option<Vec<StatusIp>>,
-    addresses: Option<Vec<NodeAddress>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct StatusIp {
-    ip: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct NodeAddress {
-    r#type: Option<String>,
-    address: Option<String>,
 }
 
 /// Converts one object of a kind that is taken; `None` means a problem says why it was left out.
@@ -400,23 +337,4 @@ fn lost_fields(written: &Value, stored: &Value, path: &FieldPath, lost: &mut Vec
         }
         _ => {}
     }
-}
-
-/// RFC 1123 label, as namespaces need.
-fn is_dns_label(text: &str) -> bool {
-    text.len() <= 63 && is_dns_part(text)
-}
-
-/// RFC 1123 subdomain, as pods, nodes and policies need; its parts may exceed 63 octets (`IsDNS1123Subdomain`).
-fn is_dns_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_dns_part)
-}
-
-fn is_dns_part(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }

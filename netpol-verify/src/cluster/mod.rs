@@ -1,12 +1,14 @@
 //! What the cluster is: pods, namespaces, nodes and policies, as snapshots with generations. The door for Kubernetes types.
 
 mod convert;
+mod dns_name;
 pub(crate) mod document;
 mod manifest;
 mod model;
 mod object;
 pub(crate) mod path;
 mod ports;
+mod schema;
 mod state;
 #[cfg(test)]
 mod tests;

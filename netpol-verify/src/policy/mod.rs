@@ -1,8 +1,9 @@
-//! What the policies require. Knows no packets, no clock and no IO; Kubernetes types stop in `compile`.
+//! What the policies require. Knows no packets, no clock and no IO; Kubernetes types stop in the `compile` files.
 
 mod cidr;
 mod compile;
 mod compile_port;
+mod compile_rule;
 mod compile_selector;
 mod decision;
 mod evaluate;
@@ -16,6 +17,14 @@ mod selector;
 mod set;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_explain;
+#[cfg(test)]
+mod tests_intent;
+#[cfg(test)]
+mod tests_random;
+#[cfg(test)]
+mod tests_world;
 
 pub use compile::compile;
 pub use decision::{Decision, Direction, End, Expectation, PolicyRef, RuleRef, Side, Traffic, Unspecified};
