@@ -102,7 +102,9 @@ impl Unspecified {
     #[must_use]
     pub const fn why(self) -> &'static str {
         match self {
-            Self::NatRewriting => "the API does not say whether ipBlock sees addresses before or after NAT (R13)",
+            Self::NatRewriting => {
+                "the API does not say whether ipBlock sees addresses before or after NAT (R13)"
+            }
             Self::PodToOwnNode => "the API does not say whether a pod may be kept from its own node (R22)",
             Self::Loopback => "a pod's traffic to itself is not subject to policy (R23)",
             Self::HostNetwork => "policies on hostNetwork pods are undefined (R24)",
@@ -178,13 +180,18 @@ impl Decision {
                 .into_iter()
                 .flat_map(|side| side.allowing.iter().map(ToString::to_string))
                 .collect(),
-            Expectation::Deny => [(Direction::Egress, &self.egress), (Direction::Ingress, &self.ingress)]
-                .into_iter()
-                .filter(|(_, side)| !side.is_open())
-                .flat_map(|(direction, side)| {
-                    side.isolating.iter().map(move |policy| format!("{policy} ({direction})"))
-                })
-                .collect(),
+            Expectation::Deny => [
+                (Direction::Egress, &self.egress),
+                (Direction::Ingress, &self.ingress),
+            ]
+            .into_iter()
+            .filter(|(_, side)| !side.is_open())
+            .flat_map(|(direction, side)| {
+                side.isolating
+                    .iter()
+                    .map(move |policy| format!("{policy} ({direction})"))
+            })
+            .collect(),
         }
     }
 }
