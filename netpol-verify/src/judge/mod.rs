@@ -1,1 +1,5 @@
-//! Stage `judge` (being written).
+//! Expectation and outcome side by side, and the verdict.
+
+mod verdict;
+
+pub use verdict::{Inconclusive, Verdict};
