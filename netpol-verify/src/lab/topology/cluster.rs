@@ -273,7 +273,7 @@ impl Drop for VirtualCluster {
 }
 
 /// Removes every namespace of a cluster; gives the first failure after trying all.
-pub(crate) fn remove_namespaces(id: ClusterId) -> Result<(), NetnsError> {
+fn remove_namespaces(id: ClusterId) -> Result<(), NetnsError> {
     let names = Netns::list(&id.prefix());
     let names = names.map_err(|source| NetnsError::Remove {
         name: id.to_string(),

@@ -17,12 +17,11 @@ mod error;
 mod plan;
 mod ready;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use address::NodeNumber;
 pub(crate) use address::{FABRIC, pod_networks};
 pub use built::{BuiltNode, BuiltPod, ClusterRecord, PodRecord};
 pub use cluster::VirtualCluster;
-pub(crate) use cluster::remove_namespaces;
 pub use error::TopologyError;
 pub use plan::{Overlay, PlacementError, Plan, Plugins, Wiring};

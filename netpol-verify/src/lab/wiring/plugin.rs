@@ -201,6 +201,13 @@ pub(crate) fn data_name(cluster: crate::lab::ClusterId) -> String {
     format!("cni-{}-{}", cluster.pid, cluster.serial)
 }
 
+/// The cluster whose notes a directory holds.
+pub(crate) fn cluster_of(name: &str) -> Option<crate::lab::ClusterId> {
+    let numbers = name.strip_prefix("cni-")?;
+    let cluster = crate::lab::ClusterId::of_namespace(&format!("{}{numbers}-x", crate::lab::PREFIX))?;
+    (data_name(cluster) == name).then_some(cluster)
+}
+
 /// The name of the pod's link when the lab makes it.
 pub(crate) fn own_interface(pod: &ObjectName) -> String {
     crate::lab::naming::host_interface("veth", pod)
