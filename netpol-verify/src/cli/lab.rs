@@ -21,13 +21,16 @@ use crate::{
         enforcer::{EnforcerSpec, ParseEnforcerError},
         fault::Fault,
         residue,
-        state::{LabState, StateError},
+        state::{LabLock, LabState, StateError},
         topology::{Plan, Plugins, TopologyError, VirtualCluster},
     },
     policy::Intent,
     report::{self, Run, Style},
     suite::{Labels, Recorder, Scenario, ScenarioError, Stand, StandError, load, play},
 };
+
+/// There is one standing lab on a machine.
+const LAB: &str = "lab";
 
 /// A lab command cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +53,8 @@ enum LabError {
     State(#[from] StateError),
     #[error("cleaning up after earlier runs: {0}")]
     Residue(#[from] residue::ResidueError),
+    #[error("the standing lab's objects cannot be kept or read back: {0}; run `netpol-verify lab --clean`")]
+    Objects(#[source] serde_json::Error),
     #[error("the lab needs root: network namespaces, raw sockets and eBPF; `netpol-verify doctor` says what works without")]
     NotRoot,
     #[error("starting the runtime: {0}")]
@@ -70,6 +75,7 @@ impl LabError {
             | Self::Topology(_)
             | Self::State(_)
             | Self::Residue(_)
+            | Self::Objects(_)
             | Self::NotRoot
             | Self::Runtime(_)
             | Self::Interrupted => Exit::Environment,
@@ -94,7 +100,7 @@ pub(super) fn main(arguments: LabArguments) -> ExitCode {
 
 fn list_faults() {
     for fault in Fault::ALL {
-        println!("{:<28}{:<11}{}", fault.id(), fault.class().to_string(), fault.describe());
+        println!("{:<28}{}", fault.id(), fault.describe());
     }
 }
 
@@ -237,8 +243,8 @@ fn print(report: &Run, output: Output) -> Result<ExitCode, LabError> {
 }
 
 async fn up(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
-    let _lock = LabState::lock(dir)?;
-    LabState::none_standing(dir)?;
+    let _lock = LabLock::acquire(dir)?;
+    LabState::ensure_free(dir, LAB)?;
     let scenario = Scenario::load(&run.scenario)?;
     let (mut stand, _, labels) = build(&run, &scenario, dir).await?;
     for stage in &scenario.stages {
@@ -247,7 +253,11 @@ async fn up(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
         stand.apply(loaded.objects).await?;
     }
     let (cluster, state, _enforcer) = stand.into_parts();
-    let saved = LabState::new(cluster.record(), &state, &labels, run.enforcer_timeout);
+    let mut saved = LabState::new(LAB, cluster.record(), labels.enforcer.clone())?;
+    saved.cni = labels.cni.clone();
+    saved.fault = labels.fault.clone();
+    saved.enforcer_timeout = run.enforcer_timeout;
+    saved.objects = serde_json::to_value(&state).map_err(LabError::Objects)?;
     saved.save(dir)?;
     println!(
         "The lab stands: {} nodes, {} pods ({}); enforcer {}.",
@@ -267,9 +277,9 @@ async fn up(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
 
 /// Opens the standing lab again: cluster, objects, enforcer.
 async fn reopen(dir: &RuntimeDir) -> Result<(Stand, LabState), LabError> {
-    let saved = LabState::load(dir)?;
+    let saved = LabState::load(dir, LAB)?;
     let cluster = VirtualCluster::reopen(&saved.cluster, dir)?;
-    let state = saved.objects()?;
+    let state = serde_json::from_value(saved.objects.clone()).map_err(LabError::Objects)?;
     let spec: EnforcerSpec = saved.enforcer.parse()?;
     let fault = saved.fault.as_deref().and_then(|id| id.parse::<Fault>().ok());
     let maker = spec.build(fault, Duration::from_secs(saved.enforcer_timeout))?;
@@ -281,13 +291,13 @@ fn is_exec(saved: &LabState) -> bool {
 }
 
 async fn change(files: &LabFiles, dir: &RuntimeDir, delete: bool) -> Result<ExitCode, LabError> {
-    let _lock = LabState::lock(dir)?;
+    let _lock = LabLock::acquire(dir)?;
     let loaded = Loaded::from_paths(&files.files);
     say_problems(&loaded.problems);
     if loaded.objects.is_empty() {
         return Err(LabError::NothingLeft);
     }
-    let (mut stand, saved) = reopen(dir).await?;
+    let (mut stand, mut saved) = reopen(dir).await?;
     let keys: Vec<_> = loaded.objects.iter().map(Object::key).collect();
     for key in &keys {
         println!("{key} {}", if delete { "deleted" } else { "applied" });
@@ -298,12 +308,14 @@ async fn change(files: &LabFiles, dir: &RuntimeDir, delete: bool) -> Result<Exit
         stand.apply(loaded.objects).await?;
     }
     let (cluster, state, _enforcer) = stand.into_parts();
-    saved.with(cluster.record(), &state).save(dir)?;
+    saved.cluster = cluster.record();
+    saved.objects = serde_json::to_value(&state).map_err(LabError::Objects)?;
+    saved.save(dir)?;
     Ok(Exit::Good.into())
 }
 
 async fn verify(verify: &LabVerify, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
-    let _lock = LabState::lock(dir)?;
+    let _lock = LabLock::acquire(dir)?;
     let intent = match &verify.intent {
         None => None,
         Some(path) => Some(read_intent(path)?),
@@ -337,14 +349,14 @@ fn read_intent(path: &Path) -> Result<Intent, LabError> {
 }
 
 async fn down(dir: &RuntimeDir) -> Result<ExitCode, LabError> {
-    let _lock = LabState::lock(dir)?;
-    let saved = LabState::load(dir)?;
+    let _lock = LabLock::acquire(dir)?;
+    let saved = LabState::load(dir, LAB)?;
     match VirtualCluster::reopen(&saved.cluster, dir) {
         Ok(cluster) => cluster.remove().await?,
         // Part of it is gone already; the rest is residue once its state is.
         Err(error) => tracing::warn!(%error, "The lab is not whole any more."),
     }
-    LabState::remove(dir)?;
+    LabState::remove(dir, LAB)?;
     residue::clean(dir, false)?;
     println!("The lab is gone.");
     Ok(Exit::Good.into())

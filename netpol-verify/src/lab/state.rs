@@ -86,6 +86,12 @@ pub struct LabState {
     /// The fault, as its flag spells it.
     #[serde(default)]
     pub fault: Option<String>,
+    /// The CNI it stands in for, as its flag spells it.
+    #[serde(default)]
+    pub cni: String,
+    /// Seconds a program of the user's has for each answer.
+    #[serde(default)]
+    pub enforcer_timeout: u64,
     /// The cluster's Kubernetes objects, as whoever reads them wrote them.
     pub objects: serde_json::Value,
 }
@@ -110,6 +116,8 @@ impl LabState {
             cluster,
             enforcer: enforcer.into(),
             fault: None,
+            cni: String::new(),
+            enforcer_timeout: 0,
             objects: serde_json::Value::Null,
         })
     }

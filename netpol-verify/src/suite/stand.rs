@@ -15,14 +15,14 @@ use super::{
 };
 use crate::{
     bus::LocalBus,
-    cluster::{ClusterState, Node, Object, ObjectKey, ObjectName, Pod, Problem, Snapshot},
+    cluster::{ClusterState, Node, Object, ObjectKey, ObjectName, Pod, Problem},
     finding::{JudgedAttempt, Path},
     flow::{Patience, Tracker},
     judge::judge,
     kernel::{KernelFacts, Symbols},
     lab::{
         LabNode, LabPod, NetnsError, World,
-        dns::{DnsError, DnsServer},
+        dns::{DnsError, DnsServer, Zone},
         enforcer::{AnyEnforcer, Enforcer as _, EnforcerError},
         topology::{Overlay, TopologyError, VirtualCluster, Wiring},
     },
@@ -66,7 +66,7 @@ pub struct Stand {
     state: ClusterState,
     enforcer: AnyEnforcer,
     prober: Prober,
-    dns: Vec<DnsServer>,
+    dns: Option<DnsServer>,
     cookies: HashMap<ObjectName, NetnsCookie>,
     next_port: u16,
     nonce: u32,
@@ -113,13 +113,13 @@ impl Stand {
             state,
             enforcer,
             prober,
-            dns: Vec::new(),
+            dns: None,
             cookies: HashMap::new(),
             next_port: SOURCE_PORTS.start + u16::try_from(seed % 10_000).unwrap_or(0),
             nonce: u32::try_from(seed >> 32).unwrap_or(1),
             facts,
         };
-        stand.learn_pods()?;
+        stand.learn_pods().await?;
         Ok(stand)
     }
 
@@ -148,7 +148,7 @@ impl Stand {
     }
 
     /// Gives the objects of wired pods their addresses and nodes, and opens what probes and names need.
-    fn learn_pods(&mut self) -> Result<(), StandError> {
+    async fn learn_pods(&mut self) -> Result<(), StandError> {
         let nodes = self.cluster.nodes.iter().map(|node| {
             Object::Node(Node { name: node.name.clone(), addresses: node.addresses.clone() })
         });
@@ -171,19 +171,9 @@ impl Stand {
                 self.prober.add_socket(ProbeSocket::open(&NetnsPath::from(built.netns.path()))?);
             }
         }
-        self.serve_names(&snapshot)
-    }
-
-    /// Starts the name server in every pod that is labelled as the cluster's DNS.
-    fn serve_names(&mut self, snapshot: &Snapshot) -> Result<(), StandError> {
-        self.dns.clear();
-        for built in &self.cluster.pods {
-            let is_dns = snapshot.pod(&built.name).is_some_and(|pod| {
-                pod.name.namespace == "kube-system" && pod.labels.get("k8s-app").is_some_and(|app| app == "kube-dns")
-            });
-            if is_dns {
-                self.dns.push(DnsServer::start(&built.netns, &snapshot.pods)?);
-            }
+        match &self.dns {
+            Some(server) => server.set_zone(Zone::of(&self.cluster.pods)),
+            None => self.dns = DnsServer::for_cluster(&self.cluster).await?,
         }
         Ok(())
     }
@@ -228,7 +218,7 @@ impl Stand {
         for pod in &new {
             self.cluster.add_pod(pod, pod.node.as_deref()).await?;
         }
-        self.learn_pods()
+        self.learn_pods().await
     }
 
     /// Tells the enforcer how the cluster stands.
@@ -332,7 +322,7 @@ impl Stand {
     /// # Errors
     /// With the first thing that could not be stopped or removed; everything is tried.
     pub async fn down(mut self) -> Result<(), StandError> {
-        self.dns.clear();
+        self.dns = None;
         drop(self.prober);
         let stopped = self.enforcer.stop().await;
         let removed = self.cluster.remove().await;
