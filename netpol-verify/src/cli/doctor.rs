@@ -41,7 +41,11 @@ pub(super) fn main(options: &OutputOptions) -> ExitCode {
                     (false, true) => "MISSING",
                     (false, false) => "lacking",
                 };
-                println!("{mark:<9}{:<26}{}", finding.what, crate::report::escape(&finding.detail));
+                println!(
+                    "{mark:<9}{:<26}{}",
+                    finding.what,
+                    crate::report::escape(&finding.detail)
+                );
             }
         }
     }
@@ -51,13 +55,7 @@ pub(super) fn main(options: &OutputOptions) -> ExitCode {
 
 fn look() -> Vec<Finding> {
     let facts = KernelFacts::of_kernel();
-    let mut findings = vec![finding(
-        "kernel",
-        true,
-        false,
-        &kernel_release(),
-        "",
-    )];
+    let mut findings = vec![finding("kernel", true, false, &kernel_release(), "")];
     findings.push(finding(
         "BTF",
         facts.offsets.is_some(),
@@ -96,15 +94,33 @@ fn capabilities() -> Vec<Finding> {
     [
         (Capability::CAP_BPF, true, "eBPF maps and programs"),
         (Capability::CAP_NET_ADMIN, true, "classifiers on pods' interfaces"),
-        (Capability::CAP_PERFMON, true, "kernel memory by BTF offsets, drops"),
-        (Capability::CAP_SYS_ADMIN, true, "entering pods' network namespaces"),
-        (Capability::CAP_SYS_PTRACE, false, "namespaces of processes without a name under /run/netns"),
+        (
+            Capability::CAP_PERFMON,
+            true,
+            "kernel memory by BTF offsets, drops",
+        ),
+        (
+            Capability::CAP_SYS_ADMIN,
+            true,
+            "entering pods' network namespaces",
+        ),
+        (
+            Capability::CAP_SYS_PTRACE,
+            false,
+            "namespaces of processes without a name under /run/netns",
+        ),
         (Capability::CAP_NET_RAW, true, "probes"),
     ]
     .into_iter()
     .map(|(capability, required, purpose)| {
         let lack = format!("not held, so not possible: {purpose}");
-        finding(&capability.to_string(), effective.contains(&capability), required, purpose, &lack)
+        finding(
+            &capability.to_string(),
+            effective.contains(&capability),
+            required,
+            purpose,
+            &lack,
+        )
     })
     .collect()
 }
@@ -112,7 +128,9 @@ fn capabilities() -> Vec<Finding> {
 fn tools() -> Vec<Finding> {
     let on_path = |tool: &str| {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).any(|dir| dir.join(tool).is_file())
+        std::env::split_paths(&path)
+            .chain(["/usr/sbin".into(), "/sbin".into()])
+            .any(|dir| dir.join(tool).is_file())
     };
     let plugins = ["/usr/lib/cni", "/opt/cni/bin"]
         .into_iter()
@@ -136,5 +154,10 @@ fn tools() -> Vec<Finding> {
 }
 
 fn finding(what: &str, ok: bool, required: bool, good: &str, lack: &str) -> Finding {
-    Finding { what: what.to_owned(), ok, required, detail: if ok { good } else { lack }.to_owned() }
+    Finding {
+        what: what.to_owned(),
+        ok,
+        required,
+        detail: if ok { good } else { lack }.to_owned(),
+    }
 }

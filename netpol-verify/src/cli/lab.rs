@@ -55,7 +55,9 @@ enum LabError {
     Residue(#[from] residue::ResidueError),
     #[error("the standing lab's objects cannot be kept or read back: {0}; run `netpol-verify lab --clean`")]
     Objects(#[source] serde_json::Error),
-    #[error("the lab needs root: network namespaces, raw sockets and eBPF; `netpol-verify doctor` says what works without")]
+    #[error(
+        "the lab needs root: network namespaces, raw sockets and eBPF; `netpol-verify doctor` says what works without"
+    )]
     NotRoot,
     #[error("starting the runtime: {0}")]
     Runtime(#[source] std::io::Error),
@@ -66,9 +68,11 @@ enum LabError {
 impl LabError {
     const fn exit(&self) -> Exit {
         match self {
-            Self::Scenario(_) | Self::Enforcer(_) | Self::NoPods(_) | Self::Read { .. } | Self::NothingLeft => {
-                Exit::Usage
-            }
+            Self::Scenario(_)
+            | Self::Enforcer(_)
+            | Self::NoPods(_)
+            | Self::Read { .. }
+            | Self::NothingLeft => Exit::Usage,
             Self::Stand(StandError::Topology(TopologyError::Placement(_)))
             | Self::Topology(TopologyError::Placement(_)) => Exit::Usage,
             Self::Stand(_)
@@ -110,7 +114,10 @@ fn carry_out(command: LabCommand) -> Result<ExitCode, LabError> {
     }
     // One thread: the prober, the drain and the name server hand over without waking another processor, which costs
     // more than a packet's whole way.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LabError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(LabError::Runtime)?;
     runtime.block_on(async {
         let dir = RuntimeDir::standard();
         match command {
@@ -126,9 +133,7 @@ fn carry_out(command: LabCommand) -> Result<ExitCode, LabError> {
 }
 
 /// Ctrl-C drops the work, and dropping removes what it made.
-async fn interruptible(
-    work: impl Future<Output = Result<ExitCode, LabError>>,
-) -> Result<ExitCode, LabError> {
+async fn interruptible(work: impl Future<Output = Result<ExitCode, LabError>>) -> Result<ExitCode, LabError> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .map_err(LabError::Runtime)?;
     tokio::select! {
@@ -156,7 +161,11 @@ fn say_problems(problems: &[Problem]) {
 }
 
 /// Builds what a command line asks for: the cluster, its enforcer, the eyes.
-async fn build(run: &LabRun, scenario: &Scenario, dir: &RuntimeDir) -> Result<(Stand, Recorder, Labels), LabError> {
+async fn build(
+    run: &LabRun,
+    scenario: &Scenario,
+    dir: &RuntimeDir,
+) -> Result<(Stand, Recorder, Labels), LabError> {
     let enforcer = run.enforcer.clone().unwrap_or_else(|| run.cni.enforcer());
     let maker = enforcer.build(run.fault, Duration::from_secs(run.enforcer_timeout))?;
     for removed in residue::clean(dir, false)? {
@@ -233,7 +242,10 @@ fn print(report: &Run, output: Output) -> Result<ExitCode, LabError> {
         Output::Table => {
             let columns = comfy_table::Table::new().width();
             let stdout = std::io::stdout().is_terminal();
-            report::table(report, Style::for_stream(stdout, std::env::var_os("NO_COLOR").as_deref(), columns))
+            report::table(
+                report,
+                Style::for_stream(stdout, std::env::var_os("NO_COLOR").as_deref(), columns),
+            )
         }
     };
     match writeln!(std::io::stdout(), "{}", text.trim_end()) {
@@ -268,7 +280,13 @@ async fn up(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
     );
     for pod in &cluster.pods {
         let addresses: Vec<String> = pod.addresses.iter().map(ToString::to_string).collect();
-        println!("  {:<32}{:<8}{}  (ip netns exec {} …)", pod.name.to_string(), pod.node, addresses.join(" "), pod.netns.name());
+        println!(
+            "  {:<32}{:<8}{}  (ip netns exec {} …)",
+            pod.name.to_string(),
+            pod.node,
+            addresses.join(" "),
+            pod.netns.name()
+        );
     }
     println!("Next: netpol-verify lab apply -f FILE · lab verify · lab down");
     cluster.leave_standing()?;
@@ -332,14 +350,18 @@ async fn verify(verify: &LabVerify, dir: &RuntimeDir) -> Result<ExitCode, LabErr
         scenario: None,
     };
     let mut recorder = Recorder::new(Vec::new());
-    recorder.stage(&mut stand, "verify", Some("The lab as it stands"), &[]).await?;
+    recorder
+        .stage(&mut stand, "verify", Some("The lab as it stands"), &[])
+        .await?;
     let report = recorder.finish(&stand, labels, intent.as_ref());
     print(&report, verify.print.output)
 }
 
 fn read_intent(path: &Path) -> Result<Intent, LabError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| LabError::Read { path: path.display().to_string(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| LabError::Read {
+        path: path.display().to_string(),
+        source,
+    })?;
     let (intent, problems) = Intent::parse(&text, path);
     say_problems(&problems);
     if intent.paths.is_empty() && intent.closed.is_empty() {

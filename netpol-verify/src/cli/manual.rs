@@ -17,9 +17,7 @@ pub(super) fn completions(shell: Shell, command: &mut Command) -> ExitCode {
 pub(super) fn man(out: Option<&Path>, command: Command) -> ExitCode {
     let written = match out {
         None => clap_mangen::Man::new(command).render(&mut io::stdout()),
-        Some(folder) => {
-            fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder))
-        }
+        Some(folder) => fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder)),
     };
     match written {
         Ok(()) => Exit::Good.into(),

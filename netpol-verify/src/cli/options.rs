@@ -154,11 +154,16 @@ mod tests {
 
     #[test]
     fn plain_lab_is_run() {
-        let arguments = Arguments::try_parse_from(["netpol-verify", "lab", "--cni", "flannel", "-o", "json"]).unwrap();
-        let Command::Lab(lab) = arguments.command else { panic!("not lab") };
+        let arguments =
+            Arguments::try_parse_from(["netpol-verify", "lab", "--cni", "flannel", "-o", "json"]).unwrap();
+        let Command::Lab(lab) = arguments.command else {
+            panic!("not lab")
+        };
         assert!(lab.command.is_none());
         let arguments = Arguments::try_parse_from(["netpol-verify", "lab", "up", "--nodes", "3"]).unwrap();
-        let Command::Lab(lab) = arguments.command else { panic!("not lab") };
+        let Command::Lab(lab) = arguments.command else {
+            panic!("not lab")
+        };
         assert!(matches!(lab.command, Some(LabCommand::Up(run)) if run.nodes == 3));
     }
 

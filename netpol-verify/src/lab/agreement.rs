@@ -11,15 +11,24 @@ use crate::policy::{End, Expectation, Traffic, compile};
 
 fn end(party: Party<'_>) -> End {
     match party {
-        Party::Pod { pod, address } => End::Pod { name: pod.name.clone(), address },
-        Party::Node { name, address } => End::Node { name: name.to_owned(), address },
+        Party::Pod { pod, address } => End::Pod {
+            name: pod.name.clone(),
+            address,
+        },
+        Party::Node { name, address } => End::Node {
+            name: name.to_owned(),
+            address,
+        },
         Party::Outside(address) => End::Address(address),
     }
 }
 
 /// How many cases; `NPV_ORACLE_CASES` for the long run.
 fn cases() -> u32 {
-    std::env::var("NPV_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2_000)
+    std::env::var("NPV_ORACLE_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(2_000)
 }
 
 proptest! {

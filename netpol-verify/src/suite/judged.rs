@@ -22,7 +22,10 @@ pub const fn expected(expectation: Expectation) -> Expected {
 
 const fn observed(outcome: &Outcome) -> Observed {
     match outcome {
-        Outcome::Delivered { reply: Reply::Lost { .. }, .. } => Observed::ReplyLost,
+        Outcome::Delivered {
+            reply: Reply::Lost { .. },
+            ..
+        } => Observed::ReplyLost,
         Outcome::Delivered { .. } => Observed::Delivered,
         Outcome::Rejected { .. } => Observed::Rejected,
         Outcome::Dropped { .. } => Observed::Dropped,
@@ -53,7 +56,13 @@ pub fn line(
 ) -> JudgedAttempt {
     let place = match (&judgement.observed, &judgement.inconclusive) {
         (Outcome::Dropped { place }, _) | (_, Some(Inconclusive::NotByPolicy(place))) => Some(place),
-        (Outcome::Delivered { reply: Reply::Lost { place }, .. }, _) => place.as_ref(),
+        (
+            Outcome::Delivered {
+                reply: Reply::Lost { place },
+                ..
+            },
+            _,
+        ) => place.as_ref(),
         _ => None,
     };
     JudgedAttempt {
@@ -69,7 +78,13 @@ pub fn line(
         observed: observed(&judgement.observed),
         reason: judgement.reason(),
         drop_kind: place.map(|place| drop_kind(place.class)),
-        only_retransmission: matches!(judgement.observed, Outcome::Delivered { only_retransmission: true, .. }),
+        only_retransmission: matches!(
+            judgement.observed,
+            Outcome::Delivered {
+                only_retransmission: true,
+                ..
+            }
+        ),
         verdict: judgement.verdict,
         latency_micros: latency.map(|span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
     }

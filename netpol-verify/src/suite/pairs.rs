@@ -64,7 +64,11 @@ pub fn can_probe(pod: &Pod) -> bool {
 fn ports(snapshot: &Snapshot, patterns: &[ProbePattern], from: &Pod, to: &Pod) -> Vec<(Protocol, u16)> {
     if patterns.is_empty() {
         let named = snapshot.ports();
-        return if named.is_empty() { vec![DEFAULT_PORT] } else { named.into_iter().collect() };
+        return if named.is_empty() {
+            vec![DEFAULT_PORT]
+        } else {
+            named.into_iter().collect()
+        };
     }
     patterns
         .iter()
@@ -86,14 +90,21 @@ mod tests {
     fn guide() -> (Snapshot, Vec<ProbePattern>) {
         let scenario = Scenario::load("guide").unwrap();
         let mut loaded = Vec::new();
-        for (file, text) in scenario.pods.iter().chain(scenario.stages.iter().flat_map(|stage| &stage.apply)) {
+        for (file, text) in scenario
+            .pods
+            .iter()
+            .chain(scenario.stages.iter().flat_map(|stage| &stage.apply))
+        {
             loaded.extend(Loaded::from_text(text, file).objects);
         }
         let mut state = crate::cluster::ClusterState::default();
         state.apply(loaded);
         let mut snapshot = state.snapshot();
         for (index, pod) in snapshot.pods.iter_mut().enumerate() {
-            pod.ips = vec![format!("10.0.0.{}", index + 1).parse().unwrap(), format!("fd00::{}", index + 1).parse().unwrap()];
+            pod.ips = vec![
+                format!("10.0.0.{}", index + 1).parse().unwrap(),
+                format!("fd00::{}", index + 1).parse().unwrap(),
+            ];
         }
         (snapshot, scenario.probes)
     }
@@ -102,15 +113,25 @@ mod tests {
     fn the_guide_has_twelve_pairs_and_four_askers_in_each_family() {
         let (snapshot, patterns) = guide();
         let attempts = attempts(&snapshot, &patterns);
-        let web = attempts.iter().filter(|a| a.port == 80 && a.to_address.is_ipv4()).count();
-        let dns = attempts.iter().filter(|a| a.port == 53 && a.to_address.is_ipv6()).count();
+        let web = attempts
+            .iter()
+            .filter(|a| a.port == 80 && a.to_address.is_ipv4())
+            .count();
+        let dns = attempts
+            .iter()
+            .filter(|a| a.port == 53 && a.to_address.is_ipv6())
+            .count();
         assert_eq!((web, dns, attempts.len()), (12, 8, 40));
     }
 
     #[test]
     fn without_patterns_every_pair_is_asked_on_every_port_that_is_named() {
         let (snapshot, _) = guide();
-        assert_eq!(attempts(&snapshot, &[]).len(), 5 * 4 * 2 * 3, "TCP/80, TCP/53, UDP/53");
+        assert_eq!(
+            attempts(&snapshot, &[]).len(),
+            5 * 4 * 2 * 3,
+            "TCP/80, TCP/53, UDP/53"
+        );
     }
 
     #[test]

@@ -28,8 +28,12 @@ impl Cni {
     #[must_use]
     pub const fn wiring(self) -> Wiring {
         match self {
-            Self::Flannel => Wiring::Bridge { overlay: Overlay::Vxlan },
-            Self::Kubenet | Self::Enforcing => Wiring::Bridge { overlay: Overlay::HostGateway },
+            Self::Flannel => Wiring::Bridge {
+                overlay: Overlay::Vxlan,
+            },
+            Self::Kubenet | Self::Enforcing => Wiring::Bridge {
+                overlay: Overlay::HostGateway,
+            },
         }
     }
 

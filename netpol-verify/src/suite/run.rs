@@ -64,7 +64,10 @@ impl Recorder {
         patterns: &[ProbePattern],
     ) -> Result<(), StandError> {
         let result = stand.probe(name, patterns).await?;
-        self.stages.push(StageTitle { name: name.to_owned(), title: title.map(str::to_owned) });
+        self.stages.push(StageTitle {
+            name: name.to_owned(),
+            title: title.map(str::to_owned),
+        });
         self.attempts.extend(result.attempts);
         self.exercised.extend(result.exercised);
         for problem in result.problems {
@@ -79,10 +82,16 @@ impl Recorder {
     #[must_use]
     pub fn finish(self, stand: &Stand, labels: Labels, intent: Option<&Intent>) -> Run {
         let snapshot = stand.state().snapshot();
-        let all: BTreeSet<String> =
-            snapshot.policies.iter().map(|policy| policy.name().to_string()).collect();
-        let probed: BTreeSet<&str> =
-            self.attempts.iter().flat_map(|attempt| [attempt.from.as_str(), attempt.to.as_str()]).collect();
+        let all: BTreeSet<String> = snapshot
+            .policies
+            .iter()
+            .map(|policy| policy.name().to_string())
+            .collect();
+        let probed: BTreeSet<&str> = self
+            .attempts
+            .iter()
+            .flat_map(|attempt| [attempt.from.as_str(), attempt.to.as_str()])
+            .collect();
         let coverage = Coverage {
             policies: Policies {
                 exercised: all.intersection(&self.exercised).cloned().collect(),
@@ -108,7 +117,9 @@ impl Recorder {
         Run::new(Facts {
             stages: self.stages,
             attempts: self.attempts,
-            intent: intent.map(|intent| check(intent, stand.state())).unwrap_or_default(),
+            intent: intent
+                .map(|intent| check(intent, stand.state()))
+                .unwrap_or_default(),
             losses: losses(stand),
             coverage,
             environment: environment(stand, labels),
@@ -170,7 +181,9 @@ fn losses(stand: &Stand) -> Losses {
 fn environment(stand: &Stand, labels: Labels) -> Environment {
     let mut notes = stand.facts().notes.clone();
     if stand.prober().sensor().attachment() == Attachment::Clsact {
-        notes.push("attached by clsact, not TCX (Linux 6.6): a program before ours may hide packets".to_owned());
+        notes.push(
+            "attached by clsact, not TCX (Linux 6.6): a program before ours may hide packets".to_owned(),
+        );
     }
     Environment {
         kernel: kernel_release(),
@@ -179,7 +192,12 @@ fn environment(stand: &Stand, labels: Labels) -> Environment {
         enforcer: labels.enforcer,
         fault: labels.fault,
         scenario: labels.scenario,
-        nodes: stand.cluster().nodes.iter().map(|node| node.name.clone()).collect(),
+        nodes: stand
+            .cluster()
+            .nodes
+            .iter()
+            .map(|node| node.name.clone())
+            .collect(),
         notes,
     }
 }
@@ -221,7 +239,9 @@ pub async fn play(
         recorder.problems.extend(loaded.problems);
         stand.apply(loaded.objects).await?;
         let title = Some(stage.title.as_str()).filter(|title| !title.is_empty());
-        recorder.stage(stand, &stage.name, title, &scenario.probes).await?;
+        recorder
+            .stage(stand, &stage.name, title, &scenario.probes)
+            .await?;
     }
     Ok(())
 }

@@ -1,11 +1,6 @@
 //! A lab that stands: the virtual cluster, what it holds, who enforces, and the eyes on it.
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
     judged,
@@ -150,7 +145,10 @@ impl Stand {
     /// Gives the objects of wired pods their addresses and nodes, and opens what probes and names need.
     async fn learn_pods(&mut self) -> Result<(), StandError> {
         let nodes = self.cluster.nodes.iter().map(|node| {
-            Object::Node(Node { name: node.name.clone(), addresses: node.addresses.clone() })
+            Object::Node(Node {
+                name: node.name.clone(),
+                addresses: node.addresses.clone(),
+            })
         });
         let snapshot = self.state.snapshot();
         let pods = self.cluster.pods.iter().filter_map(|built| {
@@ -168,7 +166,8 @@ impl Stand {
         for built in &self.cluster.pods {
             self.cookies.insert(built.name.clone(), built.netns.cookie()?);
             if snapshot.pod(&built.name).is_some_and(can_probe) {
-                self.prober.add_socket(ProbeSocket::open(&NetnsPath::from(built.netns.path()))?);
+                self.prober
+                    .add_socket(ProbeSocket::open(&NetnsPath::from(built.netns.path()))?);
             }
         }
         match &self.dns {
@@ -207,8 +206,12 @@ impl Stand {
             .filter(|built| snapshot.pod(&built.name).is_none())
             .map(|built| built.name.clone())
             .collect();
-        let new: Vec<Pod> =
-            snapshot.pods.iter().filter(|pod| self.cluster.pod(&pod.name).is_none()).cloned().collect();
+        let new: Vec<Pod> = snapshot
+            .pods
+            .iter()
+            .filter(|pod| self.cluster.pod(&pod.name).is_none())
+            .cloned()
+            .collect();
         if gone.is_empty() && new.is_empty() {
             return Ok(());
         }
@@ -235,8 +238,12 @@ impl Stand {
     pub fn world(&self) -> World {
         let snapshot = self.state.snapshot();
         let bridge = match self.cluster.wiring() {
-            Wiring::Bridge { overlay: Overlay::Vxlan } => Some("cni0"),
-            Wiring::Bridge { overlay: Overlay::HostGateway } => Some("cbr0"),
+            Wiring::Bridge {
+                overlay: Overlay::Vxlan,
+            } => Some("cni0"),
+            Wiring::Bridge {
+                overlay: Overlay::HostGateway,
+            } => Some("cbr0"),
             Wiring::Routed => None,
         };
         let nodes = self.cluster.nodes.iter().map(|node| LabNode {
@@ -253,7 +260,11 @@ impl Stand {
                 host_interface: built.host_interface.clone(),
             })
         });
-        World { nodes: nodes.collect(), pods: pods.collect(), snapshot: snapshot.clone() }
+        World {
+            nodes: nodes.collect(),
+            pods: pods.collect(),
+            snapshot: snapshot.clone(),
+        }
     }
 
     /// Probes the pairs and judges what became of each.
@@ -273,7 +284,10 @@ impl Stand {
             }
         }
         let decided = self.prober.run(&planned).await?;
-        let mut result = StageResult { problems, ..StageResult::default() };
+        let mut result = StageResult {
+            problems,
+            ..StageResult::default()
+        };
         for (attempt, decided) in asked.iter().zip(decided) {
             let judgement = judge(decide(&set, attempt), decided.outcome);
             for side in [&judgement.expected.egress, &judgement.expected.ingress] {
@@ -282,7 +296,9 @@ impl Stand {
                 result.exercised.extend(isolating.chain(allowing));
             }
             let path = self.path(attempt);
-            result.attempts.push(judged::line(stage, attempt, path, &judgement, decided.latency));
+            result
+                .attempts
+                .push(judged::line(stage, attempt, path, &judgement, decided.latency));
         }
         result.exercised.sort();
         result.exercised.dedup();
@@ -339,8 +355,14 @@ impl Stand {
 
 fn decide(set: &PolicySet, attempt: &Attempt) -> crate::policy::Decision {
     set.decide(&Traffic {
-        from: End::Pod { name: attempt.from.clone(), address: attempt.from_address },
-        to: End::Pod { name: attempt.to.clone(), address: attempt.to_address },
+        from: End::Pod {
+            name: attempt.from.clone(),
+            address: attempt.from_address,
+        },
+        to: End::Pod {
+            name: attempt.to.clone(),
+            address: attempt.to_address,
+        },
         protocol: attempt.protocol,
         port: attempt.port,
     })

@@ -195,7 +195,8 @@ struct Draft {
 impl Draft {
     fn build(mut self, index: usize) -> Pod {
         let mut names = std::collections::BTreeSet::new();
-        self.ports.retain(|port| port.name.as_ref().is_none_or(|name| names.insert(name.clone())));
+        self.ports
+            .retain(|port| port.name.as_ref().is_none_or(|name| names.insert(name.clone())));
         // The address of a pod that is over may be the next pod's by now (R28); all others differ.
         let address = if self.phase.is_terminal() {
             index + 1
