@@ -1,4 +1,6 @@
 //! One integration binary; each module is a contract.
 
+// The guide on real packets, as each CNI plays it: flannel, kubenet, enforcing; every wiring and number of nodes.
+mod lab_guide;
 // What the sensor sees on a real kernel: sent, delivered, dropped and why; attaching, folding, budgets, losses.
 mod sensor;
