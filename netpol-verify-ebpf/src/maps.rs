@@ -69,10 +69,6 @@ pub(crate) struct BucketKey {
 #[unsafe(no_mangle)]
 pub(crate) static NPV_ABI_VERSION: Global<u32> = Global::new(ABI_VERSION);
 
-/// 1 where `bpf_get_netns_cookie` may be called by a classifier (Linux 6.15).
-#[unsafe(no_mangle)]
-pub(crate) static NPV_COOKIE_HELPER: Global<u32> = Global::new(0);
-
 /// 1 where `kfree_skb` has a third argument, the reason (Linux 5.17).
 #[unsafe(no_mangle)]
 pub(crate) static NPV_DROP_REASON: Global<u32> = Global::new(0);

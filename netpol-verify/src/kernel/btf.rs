@@ -1,4 +1,4 @@
-//! A reader of the few parts of BTF that are needed: members, enumerators, functions.
+//! A reader of the few parts of BTF that are needed: members, enumerators, function types.
 //!
 //! Ours because the crate that reads all of it (`btf-rs`) is LGPL and cannot be linked into an MIT/Apache binary, and
 //! aya's reader is private. Format: Documentation/bpf/btf.rst, Linux 6.18.
@@ -45,7 +45,6 @@ const KIND_ENUM: u32 = 6;
 const KIND_TYPEDEF: u32 = 8;
 const KIND_VOLATILE: u32 = 9;
 const KIND_CONST: u32 = 10;
-const KIND_FUNC: u32 = 12;
 const KIND_FUNC_PROTO: u32 = 13;
 
 /// One type: where its extra data lies in the type section.
@@ -155,7 +154,7 @@ impl Btf {
                 KIND_ENUM | KIND_FUNC_PROTO => entry.vlen * 8,
                 kind => return Err(BtfError::UnknownKind { kind, id }),
             };
-            if matches!(entry.kind, KIND_STRUCT | KIND_ENUM | KIND_FUNC | KIND_TYPEDEF) {
+            if matches!(entry.kind, KIND_STRUCT | KIND_ENUM | KIND_TYPEDEF) {
                 let name = self.string(entry.name).to_vec();
                 self.by_name.entry((entry.kind, name)).or_insert(id);
             }
@@ -243,12 +242,6 @@ impl Btf {
                 ))
             })
             .collect()
-    }
-
-    /// Whether the kernel has a function of that name.
-    #[must_use]
-    pub fn has_function(&self, name: &str) -> bool {
-        self.find(KIND_FUNC, name).is_some()
     }
 
     /// How many parameters the function type behind a typedef has: `btf_trace_kfree_skb` for the tracepoint.

@@ -71,8 +71,6 @@ pub struct KernelFacts {
     pub drop_reasons: DropReasons,
     /// `kfree_skb` tells the reason (Linux 5.17).
     pub has_drop_reason: bool,
-    /// A classifier may ask for the namespace's cookie (Linux 6.15).
-    pub has_cookie_helper: bool,
     /// What is missing and what it costs, one sentence each.
     pub notes: Vec<String>,
 }
@@ -85,7 +83,7 @@ impl KernelFacts {
             Ok(btf) => Self::from_btf(&btf),
             Err(error) => Self {
                 notes: vec![format!(
-                    "{error}; drops cannot be seen, so a denied attempt is proven by silence only"
+                    "{error}; neither pods nor drops can be told apart, so every verdict is Inconclusive"
                 )],
                 ..Self::default()
             },
@@ -99,8 +97,8 @@ impl KernelFacts {
         let offsets = offsets(btf);
         if offsets.is_none() {
             notes.push(
-                "the kernel's sk_buff, net_device or net lacks a member that is read; drops cannot be seen, so a denied \
-                 attempt is proven by silence only"
+                "the kernel's sk_buff, net_device or net lacks a member that is read (net_cookie came with Linux \
+                 5.14); neither pods nor drops can be told apart, so every verdict is Inconclusive"
                     .to_owned(),
             );
         }
@@ -117,7 +115,6 @@ impl KernelFacts {
             offsets,
             drop_reasons: DropReasons::new(btf.enumerators("skb_drop_reason")),
             has_drop_reason,
-            has_cookie_helper: btf.has_function("bpf_get_netns_cookie"),
             notes,
         }
     }

@@ -31,16 +31,31 @@ pub struct Drain {
     task: JoinHandle<()>,
 }
 
-/// Asks a running drain for a heartbeat at once.
+/// What a running drain can be asked for.
+struct Request {
+    heartbeat: bool,
+    done: oneshot::Sender<KernelTime>,
+}
+
+/// Asks a running drain to empty the ring at once.
 #[derive(Clone)]
-pub struct DrainHandle(mpsc::Sender<oneshot::Sender<KernelTime>>);
+pub struct DrainHandle(mpsc::Sender<Request>);
 
 impl DrainHandle {
     /// Empties the ring now and publishes a heartbeat; tells its `drained_at`, or `None` when the drain has ended.
     pub async fn sync(&self) -> Option<KernelTime> {
-        let (sender, receiver) = oneshot::channel();
-        self.0.send(sender).await.ok()?;
-        receiver.await.ok()
+        self.ask(true).await
+    }
+
+    /// Publishes what is in the ring now, without the cost of reading the losses; the proof comes with a heartbeat.
+    pub async fn flush(&self) -> Option<KernelTime> {
+        self.ask(false).await
+    }
+
+    async fn ask(&self, heartbeat: bool) -> Option<KernelTime> {
+        let (done, answer) = oneshot::channel();
+        self.0.send(Request { heartbeat, done }).await.ok()?;
+        answer.await.ok()
     }
 }
 
@@ -88,11 +103,7 @@ struct Drainer {
 }
 
 impl Drainer {
-    async fn run(
-        &mut self,
-        mut ring: AsyncFd<RingBuf<MapData>>,
-        mut requests: mpsc::Receiver<oneshot::Sender<KernelTime>>,
-    ) {
+    async fn run(&mut self, mut ring: AsyncFd<RingBuf<MapData>>, mut requests: mpsc::Receiver<Request>) {
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -100,8 +111,13 @@ impl Drainer {
                 biased;
                 request = requests.recv() => {
                     let Some(request) = request else { return };
-                    self.heartbeat(ring.get_mut());
-                    let _ = request.send(self.drained_at);
+                    if request.heartbeat {
+                        self.heartbeat(ring.get_mut());
+                    } else {
+                        self.drain(ring.get_mut());
+                    }
+                    // Whoever asked may have gone.
+                    let _ = request.done.send(self.drained_at);
                 }
                 guard = ring.readable_mut() => match guard {
                     Ok(mut guard) => {

@@ -95,13 +95,11 @@ impl Object {
             Some(ABI_VERSION) => {}
             Some(found) => return Err(LoadError::Abi { found }),
         }
-        let cookie_helper = u32::from(facts.has_cookie_helper);
         let drop_reason = u32::from(facts.has_drop_reason);
         let offsets = facts.offsets.as_ref().map(globals).unwrap_or_default();
         let mut loader = EbpfLoader::new();
         // The verifier's full log of a program that loads is megabytes of text for nobody.
         loader.verifier_log_level(VerifierLogLevel::STATS);
-        loader.override_global("NPV_COOKIE_HELPER", &cookie_helper, true);
         loader.override_global("NPV_DROP_REASON", &drop_reason, true);
         for (name, value) in &offsets {
             loader.override_global(*name, value, true);

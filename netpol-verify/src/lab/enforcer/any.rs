@@ -1,0 +1,131 @@
+//! The enforcer that a command line names.
+
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use super::{Enforcer, EnforcerError, External, Nftables};
+use crate::lab::{World, fault::Fault};
+
+/// `none`, `nftables` or `exec:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnforcerSpec {
+    /// Nobody enforces.
+    None,
+    /// The lab's own enforcer.
+    Nftables,
+    /// A program of the user's.
+    Exec(PathBuf),
+}
+
+/// The enforcer cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseEnforcerError {
+    /// No such enforcer.
+    #[error("{0:?} is no enforcer; expected none, nftables or exec:PATH")]
+    Unknown(String),
+    /// A fault can be made only where the rules are ours.
+    #[error("fault {fault} needs the enforcer nftables, not {enforcer}")]
+    FaultElsewhere {
+        /// The fault.
+        fault: Fault,
+        /// The enforcer asked for.
+        enforcer: EnforcerSpec,
+    },
+}
+
+impl FromStr for EnforcerSpec {
+    type Err = ParseEnforcerError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.strip_prefix("exec:")) {
+            ("none", _) => Ok(Self::None),
+            ("nftables", _) => Ok(Self::Nftables),
+            (_, Some(path)) if !path.is_empty() => Ok(Self::Exec(PathBuf::from(path))),
+            _ => Err(ParseEnforcerError::Unknown(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for EnforcerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Nftables => f.write_str("nftables"),
+            Self::Exec(path) => write!(f, "exec:{}", path.display()),
+        }
+    }
+}
+
+impl EnforcerSpec {
+    /// Makes the enforcer. `limit` is the time that a user's program has for each answer.
+    ///
+    /// # Errors
+    /// When a fault is asked of an enforcer whose rules are not ours.
+    pub fn build(&self, fault: Option<Fault>, limit: Duration) -> Result<AnyEnforcer, ParseEnforcerError> {
+        match (self, fault) {
+            (Self::Nftables, fault) => Ok(AnyEnforcer::Nftables(Nftables::new(fault))),
+            (enforcer, Some(fault)) => Err(ParseEnforcerError::FaultElsewhere {
+                fault,
+                enforcer: enforcer.clone(),
+            }),
+            (Self::None, None) => Ok(AnyEnforcer::None),
+            (Self::Exec(program), None) => Ok(AnyEnforcer::External(External::new(program.clone(), limit))),
+        }
+    }
+}
+
+/// An enforcer of any kind.
+#[derive(Debug)]
+pub enum AnyEnforcer {
+    /// Accepts every policy and enforces none, as Flannel does.
+    None,
+    /// The lab's own.
+    Nftables(Nftables),
+    /// A program of the user's.
+    External(External),
+}
+
+impl Enforcer for AnyEnforcer {
+    async fn apply(&mut self, world: &World) -> Result<(), EnforcerError> {
+        match self {
+            Self::None => Ok(()),
+            Self::Nftables(enforcer) => enforcer.apply(world).await,
+            Self::External(enforcer) => enforcer.apply(world).await,
+        }
+    }
+
+    async fn stop(&mut self) -> Result<(), EnforcerError> {
+        match self {
+            Self::None => Ok(()),
+            Self::Nftables(enforcer) => enforcer.stop().await,
+            Self::External(enforcer) => enforcer.stop().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_written_alike() {
+        for text in ["none", "nftables", "exec:./deploy/examples/enforcer.py"] {
+            assert_eq!(text.parse::<EnforcerSpec>().unwrap().to_string(), text);
+        }
+        for text in ["", "exec:", "calico", "NFTABLES"] {
+            let message = text.parse::<EnforcerSpec>().unwrap_err().to_string();
+            assert!(message.contains("none, nftables or exec:PATH"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_fault_needs_our_own_rules() {
+        for spec in [EnforcerSpec::None, EnforcerSpec::Exec("/bin/true".into())] {
+            assert!(spec.build(Some(Fault::NoEngine), External::LIMIT).is_err());
+        }
+        assert!(
+            EnforcerSpec::Nftables
+                .build(Some(Fault::NoEngine), External::LIMIT)
+                .is_ok()
+        );
+    }
+}

@@ -1,0 +1,42 @@
+//! Enforcers: what makes the virtual cluster obey its policies, or fail to.
+//!
+//! ```text
+//!  World -- literal::flatten -> rules (one NodePlan a node) -- Fault::mutate -> render -> nft -f - in each node
+//!        \- view (JSON line) -> a program of the user's -> {"generation":N}
+//! ```
+//!
+//! - [`Nftables`]: correct, or wrong by one [`Fault`](super::fault::Fault).
+//! - [`External`]: any program that reads the cluster as JSON lines.
+//! - [`AnyEnforcer`]: the choice that a command line names.
+
+mod any;
+mod command;
+mod error;
+mod escape;
+mod external;
+#[cfg(test)]
+mod external_tests;
+mod nftables;
+mod render;
+pub(crate) mod rules;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::future::Future;
+
+pub use any::{AnyEnforcer, EnforcerSpec, ParseEnforcerError};
+pub use error::{EnforcerError, ProgramTrouble};
+pub use external::External;
+pub use nftables::Nftables;
+
+use super::World;
+
+/// Makes a virtual cluster obey its policies.
+pub trait Enforcer: Send {
+    /// Makes the world's policies hold; when it returns, new connections meet them.
+    fn apply(&mut self, world: &World) -> impl Future<Output = Result<(), EnforcerError>> + Send;
+
+    /// Takes back what was applied, and ends what was started.
+    fn stop(&mut self) -> impl Future<Output = Result<(), EnforcerError>> + Send;
+}

@@ -1,0 +1,111 @@
+//! The rules of every node as a small model, before any of it is text; a fault is a change to this model.
+
+use std::net::IpAddr;
+
+use crate::{
+    cluster::ObjectName,
+    lab::{
+        World,
+        literal::{Accept, Posture, Way, flatten},
+    },
+};
+
+/// What is to be set up on one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NodePlan {
+    /// The node's name.
+    pub(crate) node: String,
+    /// Whether bridged packets are shown to the rules; `None` where there is no bridge to set it for.
+    pub(crate) bridge_filter: Option<bool>,
+    /// The table; `None` when the engine is not there.
+    pub(crate) table: Option<Table>,
+}
+
+/// The rules of one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// One for each isolated direction of each pod on the node; egress is asked before ingress.
+    pub(crate) gates: Vec<Gate>,
+    /// Clients on the node whose flows get no entry, so that replies to them are dropped.
+    pub(crate) without_entries: Vec<IpAddr>,
+}
+
+/// One isolated direction of one pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gate {
+    /// The pod; for the people who read the model.
+    pub(crate) pod: ObjectName,
+    /// The direction.
+    pub(crate) way: Way,
+    /// The pod's addresses that the gate stands before.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Whose traffic it looks at; others pass.
+    pub(crate) scope: Scope,
+    /// What it lets through.
+    pub(crate) accepts: Vec<Accept>,
+    /// Whether a policy without rules is among those that isolate.
+    pub(crate) by_bare_denial: bool,
+    /// What happens to the rest.
+    pub(crate) refusal: Refusal,
+}
+
+/// Whose traffic a gate looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Everybody's.
+    Everybody,
+    /// Only that of these addresses.
+    Only(Vec<IpAddr>),
+}
+
+/// What happens to what a gate does not accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is dropped.
+    Drop,
+    /// The first SYN of a connection is dropped; its retransmission passes.
+    DropFirstSyn,
+}
+
+/// The correct rules, node by node.
+pub(crate) fn plan(world: &World) -> Vec<NodePlan> {
+    let postures = flatten(&world.snapshot);
+    world
+        .nodes
+        .iter()
+        .map(|node| {
+            let local = postures
+                .iter()
+                .filter(|pod| world.pod(&pod.name).is_some_and(|lab| lab.node == node.name));
+            let gates = local
+                .flat_map(|pod| {
+                    [(Way::Egress, &pod.egress), (Way::Ingress, &pod.ingress)]
+                        .into_iter()
+                        .filter_map(|(way, posture)| match posture {
+                            Posture::Open => None,
+                            Posture::Isolated {
+                                accepts,
+                                by_bare_denial,
+                            } => Some(Gate {
+                                pod: pod.name.clone(),
+                                way,
+                                addresses: pod.addresses.clone(),
+                                scope: Scope::Everybody,
+                                accepts: accepts.clone(),
+                                by_bare_denial: *by_bare_denial,
+                                refusal: Refusal::Drop,
+                            }),
+                        })
+                })
+                .collect();
+            NodePlan {
+                node: node.name.clone(),
+                bridge_filter: node.bridge.is_some().then_some(true),
+                table: Some(Table {
+                    gates,
+                    without_entries: Vec::new(),
+                }),
+            }
+        })
+        .collect()
+}

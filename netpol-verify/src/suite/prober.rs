@@ -1,0 +1,260 @@
+//! Sends probes and waits until each is decided: by its delivery or its drop in microseconds, by silence when there is
+//! nothing else.
+
+use std::{collections::HashMap, time::Duration};
+
+use crate::{
+    bus::{LocalInbox, Message},
+    flow::{Outcome, Tracker, UnknownCause, Window},
+    net::{AttemptKey, Clock, KernelTime, NetnsCookie},
+    observe::{Damage, Decoder},
+    sensor::{Probe, ProbeError, ProbeSocket, Sensor},
+};
+
+/// When nothing was seen of a packet, the same packet again: TCP's own first retransmission (RFC 6298, 2.1).
+const RETRANSMIT_AFTER: Duration = Duration::from_secs(1);
+/// A dropped packet is sent again so often: each node on the way may drop the first that it sees of a tuple and let the
+/// next one pass.
+const TRANSMISSIONS: u32 = 3;
+/// Between two looks at probes that are still open.
+const POLL: Duration = Duration::from_millis(2);
+/// No attempt is waited for longer than this, whatever the sensor says.
+const GIVE_UP: Duration = Duration::from_secs(5);
+
+/// A probe to be sent, and between whom.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The source pod's namespace.
+    pub source: NetnsCookie,
+    /// The destination pod's namespace, when it is a watched pod.
+    pub destination: Option<NetnsCookie>,
+    /// The probe.
+    pub probe: Probe,
+}
+
+/// What became of a probe.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// From the system call that sent the first packet to the moment the outcome was known; `None` when it never was.
+    /// A drop is known when it is seen; that retransmissions were dropped as well only confirms it.
+    pub latency: Option<Duration>,
+    /// When the first packet was sent.
+    pub started: KernelTime,
+}
+
+/// The verifier's half of the pipeline in this process: bus, decoder, tracker.
+pub struct Prober {
+    sensor: Sensor,
+    inbox: LocalInbox,
+    decoder: Decoder,
+    tracker: Tracker,
+    sockets: HashMap<NetnsCookie, ProbeSocket>,
+    damaged: u64,
+}
+
+struct Open {
+    index: usize,
+    key: AttemptKey,
+    packet: Vec<u8>,
+    started: KernelTime,
+    last_sent: KernelTime,
+    sends: u32,
+    /// When the first drop was seen: the verdict, unless a retransmission overturns it.
+    dropped: Option<KernelTime>,
+}
+
+impl Prober {
+    /// A prober over a running sensor whose bus ends in `inbox`.
+    #[must_use]
+    pub fn new(sensor: Sensor, inbox: LocalInbox, decoder: Decoder, tracker: Tracker) -> Self {
+        Self {
+            sensor,
+            inbox,
+            decoder,
+            tracker,
+            sockets: HashMap::new(),
+            damaged: 0,
+        }
+    }
+
+    /// Adds a pod that probes can be sent from.
+    pub fn add_socket(&mut self, socket: ProbeSocket) {
+        self.sockets.insert(socket.netns(), socket);
+    }
+
+    /// The sensor.
+    #[must_use]
+    pub const fn sensor(&self) -> &Sensor {
+        &self.sensor
+    }
+
+    /// What the tracker knows.
+    #[must_use]
+    pub const fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    /// How many records could not be decoded.
+    #[must_use]
+    pub const fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    /// Sends every probe, retransmits what was dropped or not seen, and returns when each is decided or its time is up.
+    ///
+    /// # Errors
+    /// A packet cannot be built. A probe that the kernel refuses to send is no error: it did not leave, and its outcome
+    /// says so.
+    pub async fn run(&mut self, planned: &[Planned]) -> Result<Vec<Decided>, ProbeError> {
+        let mut decided: Vec<Option<Decided>> = vec![None; planned.len()];
+        let mut open = Vec::new();
+        // Announcements of pods that came just now.
+        self.pump().await;
+        for (index, plan) in planned.iter().enumerate() {
+            let packet = plan.probe.packet()?;
+            let started = Clock.now();
+            let mut attempt = Open {
+                index,
+                key: plan.probe.key(),
+                packet,
+                started,
+                last_sent: started,
+                sends: 0,
+                dropped: None,
+            };
+            self.send(plan, &mut attempt);
+            self.sensor.flush().await;
+            self.pump().await;
+            match self.look(plan, &mut attempt).await {
+                Some(done) => set(&mut decided, index, done),
+                None => open.push(attempt),
+            }
+        }
+        while !open.is_empty() {
+            tokio::time::sleep(POLL).await;
+            self.sensor.sync().await;
+            self.pump().await;
+            let mut still_open = Vec::new();
+            for mut attempt in open {
+                let Some(plan) = planned.get(attempt.index) else {
+                    continue;
+                };
+                let silent = self.tracker.trace(&attempt.key).is_none_or(|trace| {
+                    trace
+                        .last_seen()
+                        .is_none_or(|seen| seen <= attempt.last_sent.plus(Duration::from_millis(100)))
+                });
+                if silent && attempt.sends == 1 && Clock.now().since(attempt.last_sent) >= RETRANSMIT_AFTER {
+                    self.send(plan, &mut attempt);
+                    self.sensor.flush().await;
+                    self.pump().await;
+                }
+                match self.look(plan, &mut attempt).await {
+                    Some(done) => set(&mut decided, attempt.index, done),
+                    None => still_open.push(attempt),
+                }
+            }
+            open = still_open;
+        }
+        Ok(decided.into_iter().flatten().collect())
+    }
+
+    /// The outcome, if it is certain. A dropped packet is sent again at once: an enforcer that lets the retransmission
+    /// pass enforces nothing (antrea-io/antrea#219).
+    async fn look(&mut self, plan: &Planned, attempt: &mut Open) -> Option<Decided> {
+        let mut outcome = self.outcome(plan, attempt);
+        while attempt.sends < TRANSMISSIONS && matches!(outcome, Outcome::Dropped { .. }) {
+            attempt.dropped.get_or_insert_with(|| Clock.now());
+            self.send(plan, attempt);
+            self.sensor.flush().await;
+            self.pump().await;
+            outcome = self.outcome(plan, attempt);
+        }
+        let now = Clock.now();
+        let pending = matches!(
+            outcome,
+            Outcome::Unknown {
+                why: UnknownCause::Pending
+            }
+        );
+        // Silence is final only after the retransmission.
+        let early = attempt.sends == 1
+            && matches!(
+                outcome,
+                Outcome::Unanswered
+                    | Outcome::Unknown {
+                        why: UnknownCause::NotSent { .. }
+                    }
+            );
+        if (pending || early) && now.since(attempt.started) < GIVE_UP {
+            return None;
+        }
+        self.tracker.forget(&attempt.key);
+        let certain = match (&outcome, attempt.dropped) {
+            (Outcome::Unknown { .. }, _) => None,
+            (Outcome::Dropped { .. }, Some(dropped)) => Some(dropped),
+            _ => Some(now),
+        };
+        let latency = certain.map(|moment| moment.since(attempt.started));
+        Some(Decided {
+            outcome,
+            latency,
+            started: attempt.started,
+        })
+    }
+
+    fn outcome(&self, plan: &Planned, attempt: &Open) -> Outcome {
+        let window = Window {
+            source: plan.source,
+            destination: plan.destination,
+            started: attempt.started,
+            proven: self.tracker.proven(),
+        };
+        self.tracker.outcome(&attempt.key, window)
+    }
+
+    fn send(&self, plan: &Planned, attempt: &mut Open) {
+        attempt.sends += 1;
+        attempt.last_sent = Clock.now();
+        let Some(socket) = self.sockets.get(&plan.source) else {
+            tracing::warn!(source = %plan.source, "No probe socket is open in the source's namespace.");
+            return;
+        };
+        if let Err(error) = socket.send_packet(&plan.probe, &attempt.packet) {
+            tracing::debug!(%error, "A probe did not leave.");
+        }
+    }
+
+    /// Takes everything that is on the bus.
+    async fn pump(&mut self) {
+        while let Some(message) = self.inbox.try_receive() {
+            match message {
+                Message::Announcement(announcement) => self.tracker.announce(&announcement),
+                Message::Batch(batch) => {
+                    for sighting in self.decoder.batch(&batch.records) {
+                        match sighting {
+                            Ok(sighting) => {
+                                self.tracker.sighting(sighting);
+                            }
+                            Err(damage) => count_damage(&mut self.damaged, damage),
+                        }
+                    }
+                    self.tracker.batch(&batch);
+                }
+            }
+        }
+    }
+}
+
+fn count_damage(damaged: &mut u64, damage: Damage) {
+    *damaged += 1;
+    tracing::warn!(%damage, "A record could not be decoded.");
+}
+
+fn set(decided: &mut [Option<Decided>], index: usize, done: Decided) {
+    if let Some(slot) = decided.get_mut(index) {
+        *slot = Some(done);
+    }
+}
