@@ -10,7 +10,10 @@ use netpol_verify_ebpf::{
     settings::{Settings, name},
 };
 
-use super::sys::{LossesValue, SettingsValue};
+use super::{
+    options::Options,
+    sys::{LossesValue, SettingsValue},
+};
 use crate::kernel::{KernelFacts, Offsets};
 
 /// The object this crate was built with; `cargo xtask build-ebpf` makes it and CI compares.
@@ -90,6 +93,14 @@ impl Object {
     /// # Errors
     /// The object is of another format, or the kernel refuses it.
     pub fn load(object: &[u8], facts: &KernelFacts) -> Result<Self, LoadError> {
+        Self::load_with(object, facts, Options::default())
+    }
+
+    /// As [`Self::load`], with choices.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; also when the kernel takes no ring of that size.
+    pub fn load_with(object: &[u8], facts: &KernelFacts, options: Options) -> Result<Self, LoadError> {
         match abi_version(object) {
             None => return Err(LoadError::NoAbi),
             Some(ABI_VERSION) => {}
@@ -103,6 +114,9 @@ impl Object {
         loader.override_global("NPV_DROP_REASON", &drop_reason, true);
         for (name, value) in &offsets {
             loader.override_global(*name, value, true);
+        }
+        if let Some(bytes) = options.ring_bytes {
+            loader.map_max_entries(name::RECORDS, bytes);
         }
         let mut ebpf = loader.load(object).map_err(Box::new)?;
         for program in [name::POD_EGRESS, name::POD_INGRESS, name::NOTHING] {
@@ -131,7 +145,7 @@ impl Object {
             settings,
             sees_drops: false,
         };
-        if facts.offsets.is_some() {
+        if facts.offsets.is_some() && !options.without_drops {
             object.watch_drops()?;
         }
         Ok(object)
@@ -195,6 +209,16 @@ impl Object {
     /// The object has none of that name.
     pub fn classifier_for_test_run(&mut self, program: &'static str) -> Result<&SchedClassifier, LoadError> {
         self.classifier(program).map(|classifier| &*classifier)
+    }
+
+    /// The ring and the counters, for whoever runs classifiers by `BPF_PROG_TEST_RUN`; to be taken once.
+    ///
+    /// # Errors
+    /// The object lacks one of them, or they have been taken.
+    pub fn take_maps_for_test_run(
+        &mut self,
+    ) -> Result<(RingBuf<MapData>, PerCpuArray<MapData, u64>), LoadError> {
+        self.take_maps().map(|maps| (maps.records, maps.counters))
     }
 
     /// The maps that are read from outside; to be taken once.
