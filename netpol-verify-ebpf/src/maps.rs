@@ -73,6 +73,10 @@ pub(crate) static NPV_ABI_VERSION: Global<u32> = Global::new(ABI_VERSION);
 #[unsafe(no_mangle)]
 pub(crate) static NPV_DROP_REASON: Global<u32> = Global::new(0);
 
+/// 1 where a loader has linked the call [`netpol_verify_ebpf::settings::KERNEL_CONTEXT_CALL`].
+#[unsafe(no_mangle)]
+pub(crate) static NPV_KERNEL_CONTEXT: Global<u32> = Global::new(0);
+
 /// Byte offsets in the running kernel's structures, from its BTF: Rust emits no CO-RE relocations.
 macro_rules! offsets {
     ($($name:ident),+ $(,)?) => { $(

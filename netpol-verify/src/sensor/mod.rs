@@ -12,6 +12,7 @@ mod attach;
 mod drain;
 mod follow;
 mod inside;
+mod link;
 mod object;
 mod options;
 mod probe;

@@ -11,6 +11,7 @@ use netpol_verify_ebpf::{
 };
 
 use super::{
+    link::link,
     options::Options,
     sys::{LossesValue, SettingsValue},
 };
@@ -106,12 +107,32 @@ impl Object {
             Some(ABI_VERSION) => {}
             Some(found) => return Err(LoadError::Abi { found }),
         }
+        let Some(function) = facts.context_cast else {
+            return Self::load_linked(object, facts, options, 0);
+        };
+        match Self::load_linked(&link(object, function), facts, options, 1) {
+            // A kernel that has the function may still refuse it to classifiers: the programs have another way.
+            Err(LoadError::Program { program, source }) => {
+                tracing::debug!(program, %source, "The kernel refuses bpf_cast_to_kern_ctx; reading by helper instead.");
+                Self::load_linked(object, facts, options, 0)
+            }
+            loaded => loaded,
+        }
+    }
+
+    fn load_linked(
+        object: &[u8],
+        facts: &KernelFacts,
+        options: Options,
+        kernel_context: u32,
+    ) -> Result<Self, LoadError> {
         let drop_reason = u32::from(facts.has_drop_reason);
         let offsets = facts.offsets.as_ref().map(globals).unwrap_or_default();
         let mut loader = EbpfLoader::new();
         // The verifier's full log of a program that loads is megabytes of text for nobody.
         loader.verifier_log_level(VerifierLogLevel::STATS);
         loader.override_global("NPV_DROP_REASON", &drop_reason, true);
+        loader.override_global("NPV_KERNEL_CONTEXT", &kernel_context, true);
         for (name, value) in &offsets {
             loader.override_global(*name, value, true);
         }
