@@ -75,8 +75,7 @@ pub(crate) fn emit(
             service: kind.service,
             transport: kind.transport,
             class: kind.class as u8,
-            vantage: sight.vantage as u8,
-            reserved: [0; 3],
+            vantage: sight.vantage as u32,
         };
         match fold::fold(&key, now, settings.fold_window_ns) {
             Some(earlier) => folded = earlier,

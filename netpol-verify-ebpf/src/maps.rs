@@ -45,8 +45,8 @@ pub(crate) struct FoldKey {
     pub(crate) service: u16,
     pub(crate) transport: u8,
     pub(crate) class: u8,
-    pub(crate) vantage: u8,
-    pub(crate) reserved: [u8; 3],
+    /// A whole word, so that no padding is left to be zeroed byte by byte.
+    pub(crate) vantage: u32,
 }
 
 #[repr(C)]
