@@ -9,10 +9,10 @@ use netpol_verify_ebpf::{
 
 use crate::{
     emit::{Sight, addresses, count, emit},
+    kernel::Typed,
     maps::{
-        HEAD, NPV_DROP_REASON, NPV_NET_DEVICE_IFINDEX, NPV_NET_DEVICE_ND_NET, NPV_NET_NET_COOKIE,
-        NPV_SK_BUFF_DEV, NPV_SK_BUFF_HEAD, NPV_SK_BUFF_LEN, NPV_SK_BUFF_NETWORK_HEADER, NPV_SK_BUFF_PROTOCOL,
-        NPV_SK_BUFF_TAIL,
+        HEAD, NPV_DROP_REASON, NPV_SK_BUFF_HEAD, NPV_SK_BUFF_LEN, NPV_SK_BUFF_NETWORK_HEADER,
+        NPV_SK_BUFF_PROTOCOL, NPV_SK_BUFF_TAIL,
     },
 };
 
@@ -33,53 +33,24 @@ impl Bytes for Head {
     }
 }
 
-/// Reads a value at an offset from a kernel pointer; a wrong pointer reads as the default.
-#[inline(always)]
-fn read<T: Copy + Default>(base: u64, offset: u32) -> T {
-    let mut value = T::default();
-    // SAFETY: the helper checks the address itself and leaves zeroes where it cannot read.
-    unsafe {
-        bpf_probe_read_kernel(
-            (&raw mut value).cast(),
-            size_of::<T>() as u32,
-            (base + u64::from(offset)) as *const _,
-        );
-    }
-    value
-}
-
-/// The cookie of the network namespace and the index of a packet's device; zeroes when it has none.
-#[inline(always)]
-pub(crate) fn device(skb: *const u8) -> (u64, u32) {
-    let device: u64 = read(skb as u64, NPV_SK_BUFF_DEV.load());
-    if device == 0 {
-        return (0, 0);
-    }
-    let net: u64 = read(device, NPV_NET_DEVICE_ND_NET.load());
-    (
-        read(net, NPV_NET_NET_COOKIE.load()),
-        read(device, NPV_NET_DEVICE_IFINDEX.load()),
-    )
-}
-
 /// Records a packet that is being freed if it is of a kind that is recorded.
 #[inline(always)]
 pub(crate) fn observe(ctx: &BtfTracePointContext) {
-    let skb: u64 = ctx.arg::<*const u8>(0) as u64;
+    let skb = Typed::new(ctx.arg::<*const u8>(0) as u64);
     let location: u64 = ctx.arg::<*const u8>(1) as u64;
     let drop_reason = if NPV_DROP_REASON.load() != 0 {
         ctx.arg::<u64>(2) as u32
     } else {
         0
     };
-    let protocol = u16::from_be(read::<u16>(skb, NPV_SK_BUFF_PROTOCOL.load()));
+    let protocol = u16::from_be(skb.member(NPV_SK_BUFF_PROTOCOL.load()));
     if protocol != IPV4 && protocol != IPV6 {
         return;
     }
     let Some(head) = HEAD.get_ptr_mut(0) else { return };
-    let network = u32::from(read::<u16>(skb, NPV_SK_BUFF_NETWORK_HEADER.load()));
+    let network = u32::from(skb.member::<u16>(NPV_SK_BUFF_NETWORK_HEADER.load()));
     // `tail` counts from `head`, as `network_header` does (NET_SKBUFF_DATA_USES_OFFSET, every 64-bit kernel).
-    let tail: u32 = read(skb, NPV_SK_BUFF_TAIL.load());
+    let tail: u32 = skb.member(NPV_SK_BUFF_TAIL.load());
     if tail <= network {
         return count(counter::UNPARSED, 1);
     }
@@ -89,7 +60,7 @@ pub(crate) fn observe(ctx: &BtfTracePointContext) {
     } else {
         linear
     };
-    let start: u64 = read(skb, NPV_SK_BUFF_HEAD.load());
+    let start: u64 = skb.member(NPV_SK_BUFF_HEAD.load());
     // SAFETY: the map's value is SNAP_LENGTH long and the length was just bounded; the helper checks the source.
     let result =
         unsafe { bpf_probe_read_kernel(head.cast(), length, (start + u64::from(network)) as *const _) };
@@ -109,12 +80,13 @@ pub(crate) fn observe(ctx: &BtfTracePointContext) {
     let Some(addresses) = addresses(&bytes, &kind) else {
         return;
     };
-    let (netns_cookie, ifindex) = device(skb as *const u8);
+    // Where a packet has no device (any more) both read as zero.
+    let device = skb.device();
     let sight = Sight {
         vantage: Vantage::Drop,
-        netns_cookie,
-        ifindex,
-        packet_length: read(skb, NPV_SK_BUFF_LEN.load()),
+        netns_cookie: device.netns_cookie(),
+        ifindex: device.ifindex(),
+        packet_length: skb.member(NPV_SK_BUFF_LEN.load()),
         protocol,
         vlan_tci: 0,
         flags: 0,

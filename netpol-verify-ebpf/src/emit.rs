@@ -75,8 +75,7 @@ pub(crate) fn emit(
             service: kind.service,
             transport: kind.transport,
             class: kind.class as u8,
-            vantage: sight.vantage as u8,
-            reserved: [0; 3],
+            vantage: sight.vantage as u32,
         };
         match fold::fold(&key, now, settings.fold_window_ns) {
             Some(earlier) => folded = earlier,
@@ -92,9 +91,9 @@ pub(crate) fn emit(
         return lose(sight.netns_cookie, true);
     };
     let record: *mut Record = entry.as_mut_ptr();
+    zero(record);
     // SAFETY: the reservation holds a whole record and is ours until it is submitted.
     unsafe {
-        (*record).packet = [0; SNAP_LENGTH];
         let captured = fill((&raw mut (*record).packet).cast());
         (*record).header = RecordHeader {
             time: now,
@@ -121,7 +120,22 @@ pub(crate) fn emit(
         0
     });
     count(counter::RECORDED, 1);
-    count(counter::FOLDED_CARRIED, folded);
+    if folded != 0 {
+        count(counter::FOLDED_CARRIED, folded);
+    }
+}
+
+/// Zeroes the packet bytes. Word by word and volatile, or the compiler makes a call of it: its `memset` for BPF is a loop
+/// over bytes, which costs 40 ns.
+#[inline(always)]
+fn zero(record: *mut Record) {
+    const WORDS: usize = SNAP_LENGTH / 8;
+    // SAFETY: the reservation holds a whole record, whose alignment is eight, as is the header's size.
+    let packet = unsafe { (&raw mut (*record).packet).cast::<u64>() };
+    for word in 0..WORDS {
+        // SAFETY: inside the packet bytes.
+        unsafe { packet.add(word).write_volatile(0) };
+    }
 }
 
 /// Takes a token from the pod's bucket. Two CPUs at once may take one for the price of one: the bound is soft by as

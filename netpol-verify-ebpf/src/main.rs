@@ -15,6 +15,8 @@ mod emit;
 #[cfg(target_arch = "bpf")]
 mod fold;
 #[cfg(target_arch = "bpf")]
+mod kernel;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod pod;

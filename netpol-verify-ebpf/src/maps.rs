@@ -45,8 +45,8 @@ pub(crate) struct FoldKey {
     pub(crate) service: u16,
     pub(crate) transport: u8,
     pub(crate) class: u8,
-    pub(crate) vantage: u8,
-    pub(crate) reserved: [u8; 3],
+    /// A whole word, so that no padding is left to be zeroed byte by byte.
+    pub(crate) vantage: u32,
 }
 
 #[repr(C)]
@@ -72,6 +72,10 @@ pub(crate) static NPV_ABI_VERSION: Global<u32> = Global::new(ABI_VERSION);
 /// 1 where `kfree_skb` has a third argument, the reason (Linux 5.17).
 #[unsafe(no_mangle)]
 pub(crate) static NPV_DROP_REASON: Global<u32> = Global::new(0);
+
+/// 1 where a loader has linked the call [`netpol_verify_ebpf::settings::KERNEL_CONTEXT_CALL`].
+#[unsafe(no_mangle)]
+pub(crate) static NPV_KERNEL_CONTEXT: Global<u32> = Global::new(0);
 
 /// Byte offsets in the running kernel's structures, from its BTF: Rust emits no CO-RE relocations.
 macro_rules! offsets {

@@ -1,6 +1,10 @@
 //! What leaves and reaches a pod: the classifiers on its own interface.
 
-use aya_ebpf::{EbpfContext as _, helpers::generated::bpf_skb_load_bytes, programs::TcContext};
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::generated::{bpf_probe_read_kernel, bpf_skb_load_bytes},
+    programs::TcContext,
+};
 use netpol_verify_ebpf::{
     SNAP_LENGTH, Vantage,
     headers::{Bytes, ETHERNET, IPV4, IPV6, Look, look_ethernet, look_network},
@@ -9,8 +13,9 @@ use netpol_verify_ebpf::{
 };
 
 use crate::{
-    drop,
     emit::{Sight, addresses, count, emit},
+    kernel::Typed,
+    maps::{NPV_KERNEL_CONTEXT, NPV_NET_DEVICE_ND_NET, NPV_NET_NET_COOKIE, NPV_SK_BUFF_DEV},
 };
 
 /// The packet's linear part by direct access: a helper call for each header costs more than the whole look.
@@ -33,6 +38,28 @@ impl Bytes for Direct {
         // SAFETY: just checked to lie inside the packet; packets are read unaligned.
         Some(unsafe { (window as *const [u8; N]).read_unaligned() })
     }
+}
+
+/// The cookie of the network namespace of the packet's device.
+#[inline(always)]
+fn netns_cookie(ctx: &TcContext) -> u64 {
+    if NPV_KERNEL_CONTEXT.load() != 0 {
+        return Typed::of_context(ctx.as_ptr()).device().netns_cookie();
+    }
+    let device = probe_read(ctx.as_ptr() as u64, NPV_SK_BUFF_DEV.load());
+    let net = probe_read(device, NPV_NET_DEVICE_ND_NET.load());
+    probe_read(net, NPV_NET_NET_COOKIE.load())
+}
+
+/// Reads a word at an offset from a kernel pointer; a wrong pointer reads as zero.
+#[inline(always)]
+fn probe_read(base: u64, offset: u32) -> u64 {
+    let mut value = 0_u64;
+    // SAFETY: the helper checks the address itself and leaves zeroes where it cannot read.
+    unsafe {
+        bpf_probe_read_kernel((&raw mut value).cast(), 8, (base + u64::from(offset)) as *const _);
+    }
+    value
 }
 
 /// Looks at a packet and records it if it is of a kind that is recorded.
@@ -79,7 +106,7 @@ pub(crate) fn observe(ctx: &TcContext, vantage: Vantage) {
         vantage,
         // Not by bpf_get_netns_cookie: for a packet without a socket (all that arrives) it answers with the first
         // namespace's cookie (net/core/filter.c, Linux 6.15 to 6.18; measured).
-        netns_cookie: drop::device(ctx.as_ptr().cast()).0,
+        netns_cookie: netns_cookie(ctx),
         ifindex,
         packet_length,
         protocol,

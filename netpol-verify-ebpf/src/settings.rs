@@ -52,6 +52,11 @@ pub struct Losses {
     pub throttled: u64,
 }
 
+/// The call that a loader turns into one of the kernel's own function `bpf_cast_to_kern_ctx`: no helper has this
+/// number, and the compiler cannot name a kernel function in Rust (it lacks the section `.ksyms`). Where the kernel has
+/// no such function (before Linux 6.2) the global `NPV_KERNEL_CONTEXT` stays 0 and the call is never reached.
+pub const KERNEL_CONTEXT_CALL: u32 = 0x4e50_5601;
+
 /// The names of programs, maps and globals in the object; a loader finds them by these.
 pub mod name {
     /// The classifier of what leaves a pod.

@@ -21,16 +21,13 @@ use crate::{
         enforcer::{EnforcerSpec, ParseEnforcerError},
         fault::Fault,
         residue,
-        state::{LabLock, LabState, StateError},
+        state::{DEFAULT_LAB, LabLock, LabState, StateError},
         topology::{Plan, Plugins, TopologyError, VirtualCluster},
     },
     policy::Intent,
     report::{self, Run, Style},
     suite::{Labels, Recorder, Scenario, ScenarioError, Stand, StandError, load, play},
 };
-
-/// There is one standing lab on a machine.
-const LAB: &str = "lab";
 
 /// A lab command cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -175,14 +172,20 @@ async fn build(
     say_problems(&loaded.problems);
     let mut state = ClusterState::default();
     state.apply(loaded.objects);
-    let snapshot = state.snapshot();
-    if snapshot.pods.is_empty() {
+    // A pod that is over has no network of its own any more (R28).
+    let pods: Vec<_> = state
+        .snapshot()
+        .pods
+        .into_iter()
+        .filter(|pod| !pod.phase.is_terminal())
+        .collect();
+    if pods.is_empty() {
         return Err(LabError::NoPods(scenario.title.clone()));
     }
     let plan = Plan {
         wiring: run.wiring.unwrap_or_else(|| run.cni.wiring()),
         nodes: usize::from(run.nodes),
-        pods: snapshot.pods,
+        pods,
         plugins: Plugins::Auto,
     };
     let cluster = VirtualCluster::build(&plan, dir).await?;
@@ -256,7 +259,7 @@ fn print(report: &Run, output: Output) -> Result<ExitCode, LabError> {
 
 async fn up(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
     let _lock = LabLock::acquire(dir)?;
-    LabState::ensure_free(dir, LAB)?;
+    LabState::ensure_free(dir, DEFAULT_LAB)?;
     let scenario = Scenario::load(&run.scenario)?;
     let (mut stand, _, labels) = build(&run, &scenario, dir).await?;
     for stage in &scenario.stages {
@@ -265,7 +268,7 @@ async fn up(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
         stand.apply(loaded.objects).await?;
     }
     let (cluster, state, _enforcer) = stand.into_parts();
-    let mut saved = LabState::new(LAB, cluster.record(), labels.enforcer.clone())?;
+    let mut saved = LabState::new(DEFAULT_LAB, cluster.record(), labels.enforcer.clone())?;
     saved.cni = labels.cni.clone();
     saved.fault = labels.fault.clone();
     saved.enforcer_timeout = run.enforcer_timeout;
@@ -295,7 +298,7 @@ async fn up(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
 
 /// Opens the standing lab again: cluster, objects, enforcer.
 async fn reopen(dir: &RuntimeDir) -> Result<(Stand, LabState), LabError> {
-    let saved = LabState::load(dir, LAB)?;
+    let saved = LabState::load(dir, DEFAULT_LAB)?;
     let cluster = VirtualCluster::reopen(&saved.cluster, dir)?;
     let state = serde_json::from_value(saved.objects.clone()).map_err(LabError::Objects)?;
     let spec: EnforcerSpec = saved.enforcer.parse()?;
@@ -372,13 +375,13 @@ fn read_intent(path: &Path) -> Result<Intent, LabError> {
 
 async fn down(dir: &RuntimeDir) -> Result<ExitCode, LabError> {
     let _lock = LabLock::acquire(dir)?;
-    let saved = LabState::load(dir, LAB)?;
+    let saved = LabState::load(dir, DEFAULT_LAB)?;
     match VirtualCluster::reopen(&saved.cluster, dir) {
         Ok(cluster) => cluster.remove().await?,
         // Part of it is gone already; the rest is residue once its state is.
         Err(error) => tracing::warn!(%error, "The lab is not whole any more."),
     }
-    LabState::remove(dir, LAB)?;
+    LabState::remove(dir, DEFAULT_LAB)?;
     residue::clean(dir, false)?;
     println!("The lab is gone.");
     Ok(Exit::Good.into())

@@ -45,6 +45,7 @@ const KIND_ENUM: u32 = 6;
 const KIND_TYPEDEF: u32 = 8;
 const KIND_VOLATILE: u32 = 9;
 const KIND_CONST: u32 = 10;
+const KIND_FUNC: u32 = 12;
 const KIND_FUNC_PROTO: u32 = 13;
 
 /// One type: where its extra data lies in the type section.
@@ -154,7 +155,7 @@ impl Btf {
                 KIND_ENUM | KIND_FUNC_PROTO => entry.vlen * 8,
                 kind => return Err(BtfError::UnknownKind { kind, id }),
             };
-            if matches!(entry.kind, KIND_STRUCT | KIND_ENUM | KIND_TYPEDEF) {
+            if matches!(entry.kind, KIND_STRUCT | KIND_ENUM | KIND_TYPEDEF | KIND_FUNC) {
                 let name = self.string(entry.name).to_vec();
                 self.by_name.entry((entry.kind, name)).or_insert(id);
             }
@@ -242,6 +243,12 @@ impl Btf {
                 ))
             })
             .collect()
+    }
+
+    /// The number of a function, by which a program calls it.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Option<u32> {
+        self.by_name.get(&(KIND_FUNC, name.as_bytes().to_vec())).copied()
     }
 
     /// How many parameters the function type behind a typedef has: `btf_trace_kfree_skb` for the tracepoint.

@@ -71,6 +71,8 @@ pub struct KernelFacts {
     pub drop_reasons: DropReasons,
     /// `kfree_skb` tells the reason (Linux 5.17).
     pub has_drop_reason: bool,
+    /// The BTF number of `bpf_cast_to_kern_ctx` (Linux 6.2), which makes the look at a pod's packet cheaper.
+    pub context_cast: Option<u32>,
     /// What is missing and what it costs, one sentence each.
     pub notes: Vec<String>,
 }
@@ -115,6 +117,7 @@ impl KernelFacts {
             offsets,
             drop_reasons: DropReasons::new(btf.enumerators("skb_drop_reason")),
             has_drop_reason,
+            context_cast: btf.function("bpf_cast_to_kern_ctx"),
             notes,
         }
     }

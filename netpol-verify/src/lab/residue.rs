@@ -292,7 +292,7 @@ mod tests {
         let mut cluster = VirtualCluster::build(&plan, &dir).await.unwrap();
         let mut sleep = Command::new("sleep");
         sleep.arg("600");
-        let child = cluster.pods[0].netns.spawn(sleep).unwrap();
+        let mut child = cluster.pods[0].netns.spawn(sleep).unwrap();
         cluster.record_process(child.id()).unwrap();
         if std::env::var("NPV_VICTIM_STANDS").is_ok() {
             LabState::new("default", cluster.record(), "none")
@@ -301,7 +301,8 @@ mod tests {
                 .unwrap();
         }
         println!("\nVICTIM {} {}", cluster.id().serial, child.id());
-        std::future::pending::<()>().await;
+        // Killed while it waits here.
+        child.wait().unwrap();
     }
 
     /// Starts the victim, waits until its cluster stands, kills it. Gives the cluster and the process it had started.

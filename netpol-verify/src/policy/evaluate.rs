@@ -142,7 +142,12 @@ impl PolicySet {
 
     fn side(&self, side: &SideQuestion<'_>) -> Side {
         let mut answer = Side::default();
-        for policy in self.policies(self.isolating(side.pod.class, side.direction)) {
+        let mut isolating: Vec<&Compiled> = self
+            .policies(self.isolating(side.pod.class, side.direction))
+            .collect();
+        // A reader looks for the default deny first: a policy without rules is named before those that only add allows.
+        isolating.sort_by_key(|policy| !policy.rules(side.direction).is_empty());
+        for policy in isolating {
             answer.isolating.push(policy.name.clone());
             answer.allowing.extend(side.allowing(policy).map(|index| RuleRef {
                 policy: PolicyRef::clone(&policy.name),

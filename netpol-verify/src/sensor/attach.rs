@@ -58,12 +58,11 @@ pub enum AttachError {
 }
 
 impl Attachment {
-    /// What this kernel can do. `NPV_FORCE_CLSACT` in the environment tests the fallback on a newer kernel.
+    /// The best that this kernel can do.
     #[must_use]
     pub fn of_kernel() -> Self {
-        let forced = std::env::var_os("NPV_FORCE_CLSACT").is_some();
         match KernelVersion::current() {
-            Ok(version) if version >= KernelVersion::new(6, 6, 0) && !forced => Self::Tcx,
+            Ok(version) if version >= KernelVersion::new(6, 6, 0) => Self::Tcx,
             _ => Self::Clsact,
         }
     }

@@ -72,6 +72,7 @@ impl Follow {
         node: NodeName,
         bus: Arc<dyn Bus>,
         filter: Filter,
+        attachment: Attachment,
     ) -> Result<Self, FollowError> {
         let watch = |error: io::Error| FollowError::Watch(error);
         std::fs::create_dir_all(NETNS).map_err(watch)?;
@@ -85,7 +86,6 @@ impl Follow {
             .map_err(|e| watch(e.into()))?;
         let inotify = pollable(OwnedFd::from(inotify)).map_err(watch)?;
         let (changed, mut changes) = mpsc::channel(1);
-        let attachment = Attachment::of_kernel();
         let mut follower = Follower {
             object,
             node,

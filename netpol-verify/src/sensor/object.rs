@@ -5,12 +5,17 @@ use aya::{
     maps::{Array, MapData, PerCpuArray, PerCpuHashMap, RingBuf},
     programs::{BtfTracePoint, SchedClassifier},
 };
+use aya_log::EbpfLogger;
 use netpol_verify_ebpf::{
     ABI_VERSION,
     settings::{Settings, name},
 };
 
-use super::sys::{LossesValue, SettingsValue};
+use super::{
+    link::link,
+    options::Options,
+    sys::{LossesValue, SettingsValue},
+};
 use crate::kernel::{KernelFacts, Offsets};
 
 /// The object this crate was built with; `cargo xtask build-ebpf` makes it and CI compares.
@@ -90,19 +95,50 @@ impl Object {
     /// # Errors
     /// The object is of another format, or the kernel refuses it.
     pub fn load(object: &[u8], facts: &KernelFacts) -> Result<Self, LoadError> {
+        Self::load_with(object, facts, Options::default())
+    }
+
+    /// As [`Self::load`], with choices.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; also when the kernel takes no ring of that size.
+    pub fn load_with(object: &[u8], facts: &KernelFacts, options: Options) -> Result<Self, LoadError> {
         match abi_version(object) {
             None => return Err(LoadError::NoAbi),
             Some(ABI_VERSION) => {}
             Some(found) => return Err(LoadError::Abi { found }),
         }
+        let Some(function) = facts.context_cast else {
+            return Self::load_linked(object, facts, options, 0);
+        };
+        match Self::load_linked(&link(object, function), facts, options, 1) {
+            // A kernel that has the function may still refuse it to classifiers: the programs have another way.
+            Err(LoadError::Program { program, source }) => {
+                tracing::debug!(program, %source, "The kernel refuses bpf_cast_to_kern_ctx; reading by helper instead.");
+                Self::load_linked(object, facts, options, 0)
+            }
+            loaded => loaded,
+        }
+    }
+
+    fn load_linked(
+        object: &[u8],
+        facts: &KernelFacts,
+        options: Options,
+        kernel_context: u32,
+    ) -> Result<Self, LoadError> {
         let drop_reason = u32::from(facts.has_drop_reason);
         let offsets = facts.offsets.as_ref().map(globals).unwrap_or_default();
         let mut loader = EbpfLoader::new();
         // The verifier's full log of a program that loads is megabytes of text for nobody.
         loader.verifier_log_level(VerifierLogLevel::STATS);
         loader.override_global("NPV_DROP_REASON", &drop_reason, true);
+        loader.override_global("NPV_KERNEL_CONTEXT", &kernel_context, true);
         for (name, value) in &offsets {
-            loader.override_global(*name, value, true);
+            loader.override_global(name, value, true);
+        }
+        if let Some(bytes) = options.ring_bytes {
+            loader.map_max_entries(name::RECORDS, bytes);
         }
         let mut ebpf = loader.load(object).map_err(Box::new)?;
         for program in [name::POD_EGRESS, name::POD_INGRESS, name::NOTHING] {
@@ -131,7 +167,7 @@ impl Object {
             settings,
             sees_drops: false,
         };
-        if facts.offsets.is_some() {
+        if facts.offsets.is_some() && !options.without_drops {
             object.watch_drops()?;
         }
         Ok(object)
@@ -197,6 +233,16 @@ impl Object {
         self.classifier(program).map(|classifier| &*classifier)
     }
 
+    /// The ring and the counters, for whoever runs classifiers by `BPF_PROG_TEST_RUN`; to be taken once.
+    ///
+    /// # Errors
+    /// The object lacks one of them, or they have been taken.
+    pub fn take_maps_for_test_run(
+        &mut self,
+    ) -> Result<(RingBuf<MapData>, PerCpuArray<MapData, u64>), LoadError> {
+        self.take_maps().map(|maps| (maps.records, maps.counters))
+    }
+
     /// The maps that are read from outside; to be taken once.
     pub(super) fn take_maps(&mut self) -> Result<Maps, LoadError> {
         fn take<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
@@ -212,7 +258,12 @@ impl Object {
                 source: Box::new(source),
             })
         }
+        // An object built with the feature `log` has a map of messages; the committed one has none.
+        let flush_log: Option<FlushLog> = EbpfLogger::init(&mut self.ebpf)
+            .ok()
+            .map(|mut logger| -> FlushLog { Box::new(move || logger.flush()) });
         Ok(Maps {
+            flush_log,
             records: take(&mut self.ebpf, name::RECORDS)?,
             counters: take(&mut self.ebpf, name::COUNTERS)?,
             losses: take(&mut self.ebpf, name::LOSSES)?,
@@ -220,8 +271,12 @@ impl Object {
     }
 }
 
+/// Hands the programs' own messages to `log`, and so to `tracing`.
+pub(super) type FlushLog = Box<dyn FnMut() + Send>;
+
 /// The maps user space reads.
 pub(super) struct Maps {
+    pub(super) flush_log: Option<FlushLog>,
     pub(super) records: RingBuf<MapData>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) losses: PerCpuHashMap<MapData, u64, LossesValue>,

@@ -12,6 +12,7 @@ use super::{
     drain::{Drain, DrainHandle},
     follow::{Filter, Follow, FollowError},
     object::{EMBEDDED, LoadError, Object},
+    options::Options,
 };
 use crate::{
     bus::{Bus, NodeName},
@@ -91,16 +92,32 @@ impl Sensor {
         bus: Arc<dyn Bus>,
         filter: Filter,
     ) -> Result<Self, SensorError> {
-        let mut object = Object::load(EMBEDDED, facts)?;
+        Self::start_with(facts, mode, node, bus, filter, Options::default()).await
+    }
+
+    /// As [`Self::start`], with choices.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(
+        facts: &KernelFacts,
+        mode: Mode,
+        node: NodeName,
+        bus: Arc<dyn Bus>,
+        filter: Filter,
+        options: Options,
+    ) -> Result<Self, SensorError> {
+        let attachment = options.attachment.unwrap_or_else(Attachment::of_kernel);
+        let mut object = Object::load_with(EMBEDDED, facts, options)?;
         object.set(mode.settings())?;
         let sees_drops = object.sees_drops();
         let (drain, handle) = Drain::start(object.take_maps()?, node.clone(), bus.clone())?;
         let object = Arc::new(Mutex::new(object));
-        let follow = Follow::start(object.clone(), node, bus, filter).await?;
+        let follow = Follow::start(object.clone(), node, bus, filter, attachment).await?;
         Ok(Self {
             object,
             handle,
-            attachment: Attachment::of_kernel(),
+            attachment,
             sees_drops,
             _follow: follow,
             _drain: drain,

@@ -12,7 +12,7 @@ use crate::{
 
 /// One word for what is required.
 #[must_use]
-pub const fn expected(expectation: Expectation) -> Expected {
+pub(super) const fn expected(expectation: Expectation) -> Expected {
     match expectation {
         Expectation::Allow => Expected::Allow,
         Expectation::Deny => Expected::Deny,
@@ -47,7 +47,7 @@ const fn drop_kind(class: DropClass) -> DropKind {
 
 /// The report's line of a judged attempt.
 #[must_use]
-pub fn line(
+pub(super) fn line(
     stage: &str,
     attempt: &Attempt,
     path: Path,

@@ -198,7 +198,9 @@ impl Stand {
     }
 
     async fn rewire(&mut self) -> Result<(), StandError> {
-        let snapshot = self.state.snapshot();
+        // A pod that is over gives its network back (R28).
+        let mut snapshot = self.state.snapshot();
+        snapshot.pods.retain(|pod| !pod.phase.is_terminal());
         let gone: Vec<ObjectName> = self
             .cluster
             .pods

@@ -173,11 +173,19 @@ impl VirtualCluster {
             nodes: self.nodes.len(),
         })?;
         let site = PodSite::of(pod, number);
-        if let Err(error) = build::pods(self, vec![site.clone()]).await {
-            build::discard(self, &site).await;
+        match build::pods(self, vec![site.clone()]).await {
+            Ok(()) => {}
+            // The namespace of that name is not this pod's.
+            Err(error @ TopologyError::Netns(NetnsError::Exists { .. })) => return Err(error),
+            Err(error) => {
+                build::discard(self, &site).await;
+                return Err(error);
+            }
+        }
+        if let Err(error) = ready::wait(self).await {
+            self.remove_pod(&pod.name).await?;
             return Err(error);
         }
-        ready::wait(self).await?;
         self.pod(&pod.name).ok_or_else(|| TopologyError::NoSuchPod {
             pod: pod.name.clone(),
         })
@@ -188,10 +196,11 @@ impl VirtualCluster {
     /// # Errors
     /// When there is none of that name, or the kernel or a plugin refuses.
     pub async fn remove_pod(&mut self, name: &ObjectName) -> Result<(), TopologyError> {
-        let position = self.pods.iter().position(|pod| pod.name == *name);
-        let position = position.ok_or_else(|| TopologyError::NoSuchPod { pod: name.clone() })?;
-        build::unwire(self, &self.pods[position]).await?;
-        self.pods.remove(position);
+        let pod = self
+            .pod(name)
+            .ok_or_else(|| TopologyError::NoSuchPod { pod: name.clone() })?;
+        build::unwire(self, pod).await?;
+        self.pods.retain(|pod| pod.name != *name);
         Ok(())
     }
 

@@ -42,6 +42,9 @@ pub(super) async fn wait(cluster: &VirtualCluster) -> Result<(), TopologyError> 
             tokio::time::sleep(PAUSE).await;
             waited += PAUSE;
         }
+        // The kernel reports a link up a moment before it puts the link's queue in place, both under one lock (`rtnl`;
+        // `net/core/link_watch.c`, `linkwatch_do_dev`). A change waits for that lock, and this one changes nothing.
+        links.up("lo").await?;
     }
     Ok(())
 }
@@ -69,8 +72,7 @@ async fn missing(links: &Links, netns: &Netns) -> Result<Option<String>, WiringE
         .map(|address| format!("the address {address} of {} is tentative", netns.name())))
 }
 
-/// Whether packets pass: the kernel puts the queue in place before it reports the state (Linux 6.18, `net/core/link_watch.c`,
-/// `linkwatch_do_dev`). Tunnels and `lo` never report one. A bridge without ports has no carrier and needs none.
+/// Whether packets pass. Tunnels and `lo` never report a state. A bridge without ports has no carrier and needs none.
 fn is_in_use(link: &LinkMessage, all: &[LinkMessage]) -> bool {
     if !link.header.flags.contains(LinkFlags::Up) || link.header.flags.contains(LinkFlags::Loopback) {
         return true;

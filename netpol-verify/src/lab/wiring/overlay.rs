@@ -50,8 +50,8 @@ pub(crate) async fn by_routes(netns: &Netns, others: &[NodeNumber]) -> Result<()
     Ok(())
 }
 
-/// `flannel.1` and `flannel-v6.1`, with a tunnel end, a neighbour and a route for each other node (flannel 0.25,
-/// `pkg/backend/vxlan/vxlan_network.go`); nothing is learned from packets.
+/// `flannel.1` and `flannel-v6.1`, with a tunnel end, a neighbour and a route for each other node (flannel at
+/// 067ed7f, `pkg/backend/vxlan/vxlan_network.go`); nothing is learned from packets.
 async fn by_vxlan(netns: &Netns, node: NodeNumber, others: &[NodeNumber]) -> Result<(), WiringError> {
     let links = Links::new(netns)?;
     let eth0 = links.index("eth0").await?;

@@ -170,8 +170,9 @@ impl PluginWiring {
         }
     }
 
-    /// What Flannel's plugin delegates (`flannel-io/cni-plugin`, `flannel_linux.go`), or what kubenet wrote (Kubernetes 1.23,
-    /// `kubenet_linux.go`). The notes of `host-local` are kept per node, as each real node has its own disk.
+    /// What Flannel's plugin delegates (flannel-io/cni-plugin at 6f13a99, `flannel_linux.go`) with the `delegate` of its usual
+    /// manifest, or what kubenet wrote (kubernetes at 034eb14, `kubenet_linux.go`): there `routes` do what `isDefaultGateway` does
+    /// here. The notes of `host-local` are kept per node, as each real node has its own disk.
     fn config(&self, kind: BridgeKind, node: NodeNumber) -> serde_json::Value {
         let ranges: Vec<_> = pod_networks(node)
             .iter()

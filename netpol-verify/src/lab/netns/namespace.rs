@@ -1,4 +1,4 @@
-//! A named network namespace, as `ip netns` makes them, and ways to do things inside it.
+//! A namespace that is made, entered, asked and removed.
 //!
 //! A network namespace belongs to a thread. Every entry here happens on a thread of its own that ends right after, so no
 //! worker of the runtime is ever left in a foreign namespace, and nothing forks a process with many threads.
@@ -22,6 +22,7 @@ use nix::{
     sys::socket::getsockopt,
 };
 
+use super::NetnsError;
 use crate::net::NetnsCookie;
 
 /// Where named namespaces live, for us and for `ip netns`.
@@ -35,85 +36,6 @@ sockopt_impl!(
     libc::SO_NETNS_COOKIE,
     u64
 );
-
-/// A network namespace could not be made, entered or removed.
-#[derive(Debug, thiserror::Error)]
-pub enum NetnsError {
-    /// The kernel refuses to make one.
-    #[error(
-        "cannot make the network namespace {name}: {step}: {source}; run as root (CAP_SYS_ADMIN and CAP_NET_ADMIN)"
-    )]
-    Create {
-        /// Its name.
-        name: String,
-        /// What failed.
-        step: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-    /// There is one of that name already.
-    #[error(
-        "the network namespace {name} exists already; remove it with `ip netns del {name}` or `netpol-verify lab --clean`"
-    )]
-    Exists {
-        /// Its name.
-        name: String,
-    },
-    /// There is none of that name.
-    #[error(
-        "there is no network namespace {name}: {source}; was the lab removed meanwhile? Run `netpol-verify lab --clean`, then `lab up`"
-    )]
-    Open {
-        /// Its name.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The thread could not enter.
-    #[error("cannot enter the network namespace {name}: {source}; run as root (CAP_SYS_ADMIN)")]
-    Enter {
-        /// Its name.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The work on the inside panicked or its thread did not start.
-    #[error("work inside the network namespace {name} did not finish: {why}")]
-    Work {
-        /// Its name.
-        name: String,
-        /// What happened.
-        why: String,
-    },
-    /// A program could not be run inside.
-    #[error("cannot run {program} inside the network namespace {name}: {source}")]
-    Command {
-        /// Its name.
-        name: String,
-        /// The program.
-        program: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A socket could not be opened or asked inside.
-    #[error("no {what} inside the network namespace {name}: {source}")]
-    Socket {
-        /// Its name.
-        name: String,
-        /// The socket's purpose.
-        what: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-    /// It could not be removed.
-    #[error("cannot remove the network namespace {name}: {source}")]
-    Remove {
-        /// Its name.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-}
 
 /// A network namespace with a name under [`NETNS_DIR`]. A clone is another handle on the same one.
 ///
@@ -390,64 +312,5 @@ fn share_directory() -> io::Result<()> {
             Ok(share()?)
         }
         shared => Ok(shared?),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_namespace_is_entered_asked_and_removed() {
-        if !nix::unistd::geteuid().is_root() {
-            println!("SKIPPED: not root");
-            return;
-        }
-        let name = format!("npv-{}-9001-netns", std::process::id());
-        let ns = Netns::create(&name).unwrap();
-        assert!(matches!(Netns::create(&name), Err(NetnsError::Exists { .. })));
-        let links = ns
-            .run(|| fs::read_to_string("/proc/thread-self/net/dev").unwrap())
-            .unwrap();
-        assert_eq!(
-            links.lines().filter(|line| line.contains(':')).count(),
-            1,
-            "only lo: {links}"
-        );
-
-        let cookie = ns.cookie().unwrap();
-        let host = getsockopt(&UdpSocket::bind("127.0.0.1:0").unwrap(), NetnsCookieOption).unwrap();
-        assert_ne!(cookie.0, host, "the calling thread never left its own namespace");
-        assert_eq!(ns.clone().cookie().unwrap(), cookie);
-
-        let own = fs::read_link("/proc/self/ns/net").unwrap();
-        let mut command = Command::new("readlink");
-        command.arg("/proc/self/ns/net");
-        let inside = String::from_utf8(ns.command(command).unwrap().stdout).unwrap();
-        assert_ne!(inside.trim(), own.to_str().unwrap());
-
-        assert!(matches!(
-            ns.run(|| panic!("on purpose")),
-            Err::<(), _>(NetnsError::Work { .. })
-        ));
-        Netns::remove(&name).unwrap();
-        Netns::remove(&name).unwrap();
-        assert!(matches!(Netns::open(&name), Err(NetnsError::Open { .. })));
-        assert_eq!(Netns::list(&name).unwrap(), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_programs_input_and_output_pass_through() {
-        if !nix::unistd::geteuid().is_root() {
-            println!("SKIPPED: not root");
-            return;
-        }
-        let name = format!("npv-{}-9002-netns", std::process::id());
-        let ns = Netns::create(&name).unwrap();
-        let text = vec![b'x'; 300_000];
-        let output = ns.command_with_input(Command::new("cat"), &text).unwrap();
-        assert_eq!(output.stdout, text);
-        assert!(ns.command(Command::new("/no/such/program")).is_err());
-        Netns::remove(&name).unwrap();
     }
 }
