@@ -1,4 +1,5 @@
 //! Reads the workspace's own sources for the tests that hold its rules.
+#![expect(clippy::expect_used, reason = "a test that cannot read its sources must fail")]
 
 use std::{
     collections::BTreeSet,
