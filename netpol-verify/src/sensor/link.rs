@@ -49,7 +49,9 @@ mod tests {
     #[test]
     fn only_the_placeholder_calls_of_both_classifiers_change() {
         let linked = link(EMBEDDED, 0x0102_0304);
-        let changed: Vec<usize> = (0..linked.len()).filter(|&at| linked[at] != EMBEDDED[at]).collect();
+        let changed: Vec<usize> = (0..linked.len())
+            .filter(|&at| linked[at] != EMBEDDED[at])
+            .collect();
         // The registers and the four bytes of the number, once in each classifier.
         assert_eq!(changed.len(), 10, "{changed:?}");
         assert_eq!(link(b"not an object", 1), b"not an object");

@@ -58,10 +58,7 @@ pub(crate) fn run() -> Result<()> {
         counters,
     };
     println!("\nclassifiers: ns per packet, median of {RUNS} runs of {PACKETS} packets");
-    println!(
-        "  {:<42} {:>8} {:>8} {:>8}  bar",
-        "", "floor", "itself", "above"
-    );
+    println!("  {:<42} {:>8} {:>8} {:>8}  bar", "", "floor", "itself", "above");
     let (syn4, syn6) = (frame(false, 40_000)?, frame(true, 40_000)?);
     let (ack4, ack6) = (established(&syn4, 34)?, established(&syn6, 54)?);
     for program in [name::POD_EGRESS, name::POD_INGRESS] {
@@ -72,7 +69,13 @@ pub(crate) fn run() -> Result<()> {
             ("folded SYN, IPv6", &syn6, FOLD_ALL, 0, "-"),
             ("recorded SYN, IPv4", &syn4, RECORD_ALL, PACKETS, "100"),
             ("recorded SYN, IPv6", &syn6, RECORD_ALL, PACKETS, "100"),
-            ("recorded SYN, IPv4, fold and budget", &syn4, PASSIVE_RECORD, PACKETS, "-"),
+            (
+                "recorded SYN, IPv4, fold and budget",
+                &syn4,
+                PASSIVE_RECORD,
+                PACKETS,
+                "-",
+            ),
         ] {
             bench.object.set(settings)?;
             // The fold entry exists before the runs that are counted.
@@ -89,7 +92,12 @@ pub(crate) fn run() -> Result<()> {
                 );
                 itself.push(nanos);
             }
-            print(&format!("{program}, {what}"), &Spread::of(floor), &Spread::of(itself), bar);
+            print(
+                &format!("{program}, {what}"),
+                &Spread::of(floor),
+                &Spread::of(itself),
+                bar,
+            );
         }
     }
     bench.creation()?;
@@ -119,7 +127,10 @@ impl Bench {
             drop(record);
             drained += 1;
         }
-        ensure!(drained == recorded, "{drained} records in the ring, {recorded} counted");
+        ensure!(
+            drained == recorded,
+            "{drained} records in the ring, {recorded} counted"
+        );
         // The kernel divides the time by the repeats itself (bpf_test_timer_continue, net/bpf/test_run.c).
         Ok((f64::from(u32::try_from(result.duration.as_nanos())?), recorded))
     }
@@ -151,7 +162,12 @@ impl Bench {
             ensure!(recorded == 1, "packet {number} was not new");
             itself.push(nanos);
         }
-        print("pod_egress, new SYN, IPv4", &Spread::of(floor), &Spread::of(itself), "-");
+        print(
+            "pod_egress, new SYN, IPv4",
+            &Spread::of(floor),
+            &Spread::of(itself),
+            "-",
+        );
         Ok(())
     }
 }

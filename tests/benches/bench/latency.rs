@@ -40,7 +40,10 @@ async fn measure() -> Result<()> {
     let mut prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
     prober.add_socket(ProbeSocket::open(&NetnsPath::from(pair.path("a")))?);
     println!("\nprobes: µs from send to outcome, {PROBES} of each, one at a time");
-    println!("  {:<24} {:>8} {:>8} {:>8} {:>8}", "", "median", "p90", "p99", "max");
+    println!(
+        "  {:<24} {:>8} {:>8} {:>8} {:>8}",
+        "", "median", "p90", "p99", "max"
+    );
     let mut nonce = 0;
     for v6 in [false, true] {
         for (what, port) in [("allowed", 80), ("denied", 81)] {

@@ -49,7 +49,10 @@ fn machine() {
     println!("machine");
     println!("  kernel      {}", first_line("/proc/sys/kernel/osrelease"));
     println!("  processor   {} ({} CPUs)", field("model name"), cpus);
-    println!("  BPF JIT     {}", first_line("/proc/sys/net/core/bpf_jit_enable"));
+    println!(
+        "  BPF JIT     {}",
+        first_line("/proc/sys/net/core/bpf_jit_enable")
+    );
     println!("  load        {}", first_line("/proc/loadavg"));
     if cfg!(debug_assertions) {
         println!("  build       debug: ring and latency are slower than in a release build");

@@ -32,7 +32,9 @@ struct Heard {
 }
 
 pub(crate) fn run() -> Result<()> {
-    println!("\nring: SYNs of one pod, each also dropped on the node (two records a SYN), decoded in this process");
+    println!(
+        "\nring: SYNs of one pod, each also dropped on the node (two records a SYN), decoded in this process"
+    );
     println!(
         "  {:>10} {:>10} {:>12} {:>10} {:>10}  exact",
         "asked/s", "SYN/s", "records/s", "lost", "lost of a"
@@ -118,7 +120,11 @@ fn rung(pair: &Pair, rate: u32) -> Result<()> {
     let exact = heard.losses.not_published == 0 && heard.sent + lost_of_a == sent;
     println!(
         "  {:>10} {:>10.0} {:>12.0} {:>10} {:>10}  {}",
-        if rate == u32::MAX { "all".to_owned() } else { rate.to_string() },
+        if rate == u32::MAX {
+            "all".to_owned()
+        } else {
+            rate.to_string()
+        },
         sent as f64 / seconds,
         (heard.sent + heard.other) as f64 / seconds,
         lost,
