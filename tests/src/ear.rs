@@ -1,13 +1,13 @@
 //! A sensor over a pair of pods, and everything it says.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use netpol_verify::{
     bus::{Announcement, Bus, LocalBus, LocalInbox, LossTotals, Message},
     flow::{Patience, Tracker},
     kernel::{KernelFacts, Symbols},
-    net::{Ifindex, NetnsCookie},
+    net::NetnsCookie,
     observe::{Decoder, Sighting, Where},
     sensor::{Filter, Mode, NetnsPath, Options, ProbeSocket, Sensor, inside, netns_cookie_here},
     suite::Prober,
@@ -104,16 +104,6 @@ impl Ear {
         self.sightings
             .iter()
             .filter(move |sighting| sighting.netns == netns && sighting.at == Where::Sent)
-    }
-
-    /// The names of the watched interfaces of a namespace.
-    #[must_use]
-    pub fn interfaces(&self, netns: NetnsCookie) -> BTreeMap<Ifindex, String> {
-        self.announcements
-            .iter()
-            .filter(|announcement| announcement.netns == netns)
-            .map(|announcement| (announcement.ifindex, announcement.ifname.clone()))
-            .collect()
     }
 }
 

@@ -168,18 +168,22 @@ impl Trace {
         if let Some(delivered) = delivered {
             return self.after_delivery(protocol, delivered, window, watch, losses, patience);
         }
+        let sent = self.sent_count(window.source);
+        // Each packet's end was seen: then none can have been delivered unseen.
+        let stopped = self
+            .deciding_drop()
+            .filter(|_| sent > 0 && self.network_drops().count() >= sent);
         if let Some((time, answered)) = self.answer(window.source) {
-            return match unproven(window, time, watch, losses) {
+            if stopped.is_some() && matches!(answered, Outcome::Rejected { .. }) {
+                return answered;
+            }
+            // Patience, because the news that a pod's interface went may be on its way.
+            return match unproven(window, time.plus(patience.reply), watch, losses) {
                 None => answered,
                 Some(why) => Outcome::Unknown { why },
             };
         }
-        let drops = self.network_drops().count();
-        let sent = self.sent_count(window.source);
-        if sent > 0
-            && drops >= sent
-            && let Some(place) = self.deciding_drop()
-        {
+        if let Some(place) = stopped {
             return Outcome::Dropped { place: place.clone() };
         }
         self.after_silence(sent, window, watch, losses, patience)

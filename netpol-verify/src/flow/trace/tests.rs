@@ -320,7 +320,7 @@ fn a_refusal_proves_nothing_where_the_pod_may_have_sent_it_unseen() {
     let ask =
         |window, watch: &Watch, losses: &LossLog| saw.outcome(Protocol::Tcp, window, watch, losses, PATIENCE);
     let (both, quiet) = (watched(&[A, B]), LossLog::default());
-    assert_eq!(ask(proven_for(4), &both, &quiet), unknown(UnknownCause::Pending));
+    assert_eq!(ask(proven_for(54), &both, &quiet), unknown(UnknownCause::Pending));
     assert_eq!(
         ask(WINDOW, &watched(&[A]), &quiet),
         unknown(UnknownCause::DestinationNotWatched)
@@ -350,6 +350,24 @@ fn a_refusal_proves_nothing_where_the_pod_may_have_sent_it_unseen() {
             }
         ),
         "{lost:?}"
+    );
+}
+
+#[test]
+fn a_refusal_by_whoever_freed_the_packet_needs_no_other_proof() {
+    let saw = trace(&[Sent(1), ReplyBack(2, REFUSE), Drop(3, DropClass::Policy)]);
+    let found = saw.outcome(
+        Protocol::Tcp,
+        proven_for(0),
+        &watched(&[A]),
+        &LossLog::default(),
+        PATIENCE,
+    );
+    assert_eq!(
+        found,
+        Outcome::Rejected {
+            by: Rejection::TcpReset
+        }
     );
 }
 
@@ -544,7 +562,9 @@ proptest! {
     fn a_blind_window_never_tells_silence_or_a_rejection((saw, _) in shuffled()) {
         for watch in [watched(&[A]), watched(&[B]), watched(&[])] {
             let found = trace(&saw).outcome(Protocol::Tcp, WINDOW, &watch, &LossLog::default(), PATIENCE);
-            prop_assert!(!matches!(found, Outcome::Unanswered | Outcome::Rejected { .. }), "{:?}", found);
+            prop_assert!(found != Outcome::Unanswered);
+            let ends = trace(&saw).network_drops().count() >= trace(&saw).sent_count(A);
+            prop_assert!(ends || !matches!(found, Outcome::Rejected { .. }), "{:?}", found);
         }
     }
 }

@@ -101,7 +101,7 @@ impl Tracker {
         if batch.is_empty() {
             if self.missing > 0 {
                 self.losses.gap(
-                    batch.drained_at.max(self.proven),
+                    batch.drained_at.max(batch.losses.read_at),
                     std::mem::take(&mut self.missing),
                 );
             }

@@ -194,7 +194,7 @@ fn an_error_about_an_attempt_rejects_it() {
         Where::Delivered,
         Packet::Error { about: key, code: 13 },
     ));
-    tracker.batch(&batch(1, 20, 0));
+    tracker.batch(&batch(1, 200, 0));
     assert!(matches!(
         tracker.outcome(&key, window(5)),
         Outcome::Rejected { .. }
