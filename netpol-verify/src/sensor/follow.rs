@@ -174,13 +174,17 @@ impl Follower {
         let Some(known) = self.known.remove(name) else {
             return;
         };
-        if let Some(events) = known.events {
-            events.abort();
-        }
+        // Said first, let go afterwards: our own socket keeps the namespace alive, so that whatever reached the pod
+        // before the announcement was seen.
+        let mut held = Vec::new();
         for (mut announcement, attached) in known.interfaces.into_values() {
-            drop(attached);
             announcement.state = InterfaceState::Gone { at: Clock.now() };
             self.announce(announcement);
+            held.push(attached);
+        }
+        drop(held);
+        if let Some(events) = known.events {
+            events.abort();
         }
     }
 

@@ -248,7 +248,10 @@ impl Prober {
                             Ok(sighting) => {
                                 self.tracker.sighting(sighting);
                             }
-                            Err(damage) => count_damage(&mut self.damaged, damage),
+                            Err(damage) => {
+                                count_damage(&mut self.damaged, damage);
+                                self.tracker.damage(1);
+                            }
                         }
                     }
                     self.tracker.batch(&batch);
