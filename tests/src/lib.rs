@@ -1,9 +1,13 @@
-//! The harness of the tests against the real kernel: namespaces that are removed when a test ends, and skips that say why.
+//! The harness of the tests against the real kernel: namespaces that are removed when a test ends, the binary as a user runs it,
+//! and skips that say why.
 
+mod binary;
 mod ear;
+mod residue;
 mod traffic;
 mod world;
 
+pub use binary::{Npv, Ran, Running, StandingLab, binary};
 pub use ear::{Ear, cookie, prober, prober_over};
 pub use traffic::{ask, ask_planned, flood, probe};
 pub use world::{Pair, as_root};

@@ -2,21 +2,21 @@
 
 // The stages' arrows, the doors of outside types, and who may read a clock.
 mod arrows;
-// Habits that no lint holds: first lines, sizes, versions, rules with their keepers.
-mod habits;
-// What the sensor sees on a real kernel: sent, delivered, dropped and why; attaching, folding, budgets, losses.
-mod sensor;
-// Reads the workspace's own sources, for the two above.
-mod source;
 // The fallback of older kernels, and pods that go while they are watched.
 mod attachment;
 // A bus that damages what it carries.
 mod damage;
 // Repeats become a count, and the count is exact.
 mod folding;
+// Habits that no lint holds: first lines, sizes, versions, rules with their keepers.
+mod habits;
+// The guide on real packets, as each CNI plays it: flannel, kubenet, enforcing; every wiring and number of nodes.
+mod lab_guide;
 // Every packet is a record or a counted loss, and a loss touches only whom it touched.
 mod losses;
 // What the sensor sees on a real kernel: sent, delivered, dropped and why; attaching.
 mod sensor;
 // Packets with more headers than usual.
 mod shapes;
+// Reads the workspace's own sources, for the arrows and the habits.
+mod source;
