@@ -2,8 +2,12 @@
 //! and skips that say why.
 
 mod binary;
+mod ear;
 mod residue;
+mod traffic;
 mod world;
 
 pub use binary::{Npv, Ran, Running, StandingLab, binary};
+pub use ear::{Ear, cookie, prober, prober_over};
+pub use traffic::{ask, ask_planned, flood, probe};
 pub use world::{Pair, as_root};

@@ -103,6 +103,14 @@ impl Pair {
         }
     }
 
+    /// Removes a namespace before its time.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn remove(&self, role: &str) -> Result<()> {
+        self.ip(&format!("netns del {}", self.name(role))).map(|_| ())
+    }
+
     /// Runs a command inside a namespace.
     ///
     /// # Errors

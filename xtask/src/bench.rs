@@ -8,17 +8,10 @@ use anyhow::{Result, bail};
 use crate::command;
 
 /// The benchmark target of the crate `netpol-verify-tests`.
-const TARGET: &str = "figures";
+const TARGET: &str = "bench";
 
 /// Prints the machine's facts and runs the benchmarks in release.
 pub(crate) fn run() -> Result<()> {
-    let folder = command::workspace().join("tests/benches");
-    if !folder.join(format!("{TARGET}.rs")).is_file() {
-        bail!(
-            "there is no {}/{TARGET}.rs yet: nothing to measure",
-            folder.display()
-        );
-    }
     if !command::is_root() {
         bail!("the benchmarks attach eBPF programs and make network namespaces: run this as root");
     }

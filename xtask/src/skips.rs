@@ -12,8 +12,10 @@ const EXPECTED: &str = "tests/expected-skips.txt";
 pub(crate) struct Totals {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
-    pub(crate) ignored: u64,
+    /// What tests said after `SKIPPED: `; libtest counts such a test as passed.
     pub(crate) skipped: Vec<String>,
+    /// Tests with `#[ignore]`: `name: ignored`.
+    pub(crate) ignored: Vec<String>,
 }
 
 impl Totals {
@@ -26,14 +28,17 @@ impl Totals {
                     match what {
                         "passed" => self.passed = self.passed.saturating_add(count),
                         "failed" => self.failed = self.failed.saturating_add(count),
-                        "ignored" => self.ignored = self.ignored.saturating_add(count),
                         _ => {}
                     }
                 }
             }
-        } else if let Some(at) = line.find("SKIPPED: ") {
-            // libtest shows captured output of a test at its end, and once only.
-            self.skipped.push(line.split_at(at).1.to_owned());
+        } else if let Some((_, said)) = line.split_once("SKIPPED: ") {
+            self.skipped.push(said.to_owned());
+        } else if let Some((name, _)) = line
+            .strip_prefix("test ")
+            .and_then(|rest| rest.split_once(" ... ignored"))
+        {
+            self.ignored.push(format!("{name}: ignored"));
         }
     }
 
@@ -41,7 +46,8 @@ impl Totals {
     pub(crate) fn unexpected(&self, expected: &[String]) -> Vec<&str> {
         self.skipped
             .iter()
-            .map(|line| line.trim_start_matches("SKIPPED: "))
+            .chain(&self.ignored)
+            .map(String::as_str)
             .filter(|line| !expected.iter().any(|one| line.starts_with(one.as_str())))
             .collect()
     }
@@ -53,7 +59,7 @@ impl Totals {
             "{} passed, {} failed, {} skipped",
             self.passed.saturating_sub(skipped),
             self.failed,
-            skipped.saturating_add(self.ignored)
+            skipped.saturating_add(u64::try_from(self.ignored.len()).unwrap_or(u64::MAX))
         )
     }
 }
@@ -85,10 +91,12 @@ mod tests {
         let totals = read(&[
             "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.00s",
             "test a ... ok",
+            "test b::c ... ignored, needs a browser",
             "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s",
         ]);
-        assert_eq!((totals.passed, totals.failed, totals.ignored), (14, 1, 1));
+        assert_eq!((totals.passed, totals.failed), (14, 1));
         assert_eq!(totals.line(), "14 passed, 1 failed, 1 skipped");
+        assert_eq!(totals.unexpected(&[]), ["b::c: ignored"]);
     }
 
     #[test]

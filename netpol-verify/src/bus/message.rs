@@ -60,6 +60,8 @@ pub struct LossTotals {
     pub counters: Vec<u64>,
     /// Records dropped between the ring and the bus.
     pub not_published: u64,
+    /// When they were read, after the ring was drained: what grew may have been lost up to then.
+    pub read_at: KernelTime,
 }
 
 /// What a sensor knows of one interface inside a pod's network namespace.

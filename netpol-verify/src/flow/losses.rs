@@ -26,14 +26,16 @@ struct Span {
 }
 
 impl LossLog {
-    /// Takes the totals of a heartbeat.
+    /// Takes the totals of a heartbeat that proves everything up to `at`. They were read later than that, so what they
+    /// grew by may have been lost later as well.
     pub fn heartbeat(&mut self, totals: &LossTotals, at: KernelTime) {
         let from = self.last_at;
+        let to = at.max(totals.read_at);
         let mut log = |netns, before: u64, now: u64| {
             if let Some(count) = now.checked_sub(before).filter(|&count| count > 0) {
                 self.spans.push(Span {
                     from,
-                    to: at,
+                    to,
                     netns,
                     count,
                 });
@@ -51,7 +53,7 @@ impl LossLog {
         self.last_at = at;
     }
 
-    /// A batch is missing: whatever it held is lost, wherever it was.
+    /// Batches are missing: whatever they held is lost, wherever it was, between the last heartbeat and a moment.
     pub fn gap(&mut self, at: KernelTime, batches: u64) {
         self.missing_batches += batches;
         self.spans.push(Span {
@@ -127,6 +129,19 @@ mod tests {
         assert_eq!(log.lost(&[one], KernelTime(150), KernelTime(160)), 3);
         assert_eq!(log.lost(&[two], KernelTime(150), KernelTime(160)), 0);
         assert_eq!(log.lost(&[one], KernelTime(201), KernelTime(300)), 0);
+    }
+
+    #[test]
+    fn a_loss_read_after_the_proof_may_be_later_than_the_proof() {
+        let mut log = LossLog::default();
+        log.heartbeat(&totals(0, 0), KernelTime(100));
+        let late = LossTotals {
+            read_at: KernelTime(230),
+            ..totals(3, 0)
+        };
+        log.heartbeat(&late, KernelTime(200));
+        assert_eq!(log.lost(&[NetnsCookie(1)], KernelTime(210), KernelTime(290)), 3);
+        assert_eq!(log.lost(&[NetnsCookie(1)], KernelTime(231), KernelTime(290)), 0);
     }
 
     #[test]

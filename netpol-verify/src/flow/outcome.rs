@@ -87,6 +87,9 @@ pub enum UnknownCause {
     DestinationNotWatched,
     /// The source's interface was not watched for the whole window.
     SourceNotWatched,
+    /// An answer came back, and the destination pod did not see the attempt: somebody on the way accepted in its place
+    /// (a sidecar, a proxy, a cache on the node). Its own connection onwards is another attempt.
+    AnsweredByAnother,
     /// Records were lost in the window; how many, and at which step.
     RecordsLost {
         /// How many.

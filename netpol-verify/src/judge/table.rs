@@ -152,6 +152,7 @@ fn unknown(why: &UnknownCause) -> String {
         UnknownCause::SourceNotWatched => {
             "the source's interface was not watched for the whole window".to_owned()
         }
+        UnknownCause::AnsweredByAnother => "somebody else answered in the destination pod's place".to_owned(),
         UnknownCause::RecordsLost { count, step } => format!("{count} records were lost {step}"),
         UnknownCause::Pending => "the window closed before anything was certain".to_owned(),
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 /// The longest an outside string may get on a terminal, in characters.
 pub(crate) const LIMIT: usize = 200;
 
-/// The text with everything that could move a cursor, reorder or hide text spelled out, cut at [`LIMIT`] characters.
+/// The text with everything that could move a cursor, reorder or hide text spelled out, cut at 200 characters.
 #[must_use]
 pub fn escape(text: &str) -> String {
     escape_to(text, LIMIT)

@@ -212,5 +212,6 @@ impl Drainer {
                 .collect();
         }
         self.totals.unplaced = lost(counter::UNATTRIBUTED) + self.totals.not_published;
+        self.totals.read_at = Clock.now();
     }
 }

@@ -174,13 +174,17 @@ impl Follower {
         let Some(known) = self.known.remove(name) else {
             return;
         };
-        if let Some(events) = known.events {
-            events.abort();
-        }
+        // Said first, let go afterwards: our own socket keeps the namespace alive, so that whatever reached the pod
+        // before the announcement was seen.
+        let mut held = Vec::new();
         for (mut announcement, attached) in known.interfaces.into_values() {
-            drop(attached);
             announcement.state = InterfaceState::Gone { at: Clock.now() };
             self.announce(announcement);
+            held.push(attached);
+        }
+        drop(held);
+        if let Some(events) = known.events {
+            events.abort();
         }
     }
 
@@ -288,8 +292,13 @@ impl Follower {
 
     fn announce(&self, announcement: Announcement) {
         if let Err(rejected) = self.bus.publish(Message::Announcement(announcement)) {
-            // Without the announcement its pod counts as not watched: no verdict, no false one.
-            tracing::error!(gone = rejected.gone, "The bus did not take an announcement.");
+            // Without the announcement its pod counts as not watched: no verdict, no false one. A reader that is gone
+            // wants none.
+            if rejected.gone {
+                tracing::debug!("The bus has no reader any more.");
+            } else {
+                tracing::error!("The bus is full and did not take an announcement.");
+            }
         }
     }
 

@@ -1,9 +1,10 @@
 //! What netpol-verify costs and how fast it answers, measured on this machine: `cargo xtask bench`.
 //!
 //! Figures, not tests: nothing here fails because a machine is slow. Words on the command line choose parts:
-//! `classifiers`, `ring`, `latency`; none means all.
+//! `classifiers`, `ring`, `guide`, `latency`; none means all.
 
 mod classifiers;
+mod guide;
 mod latency;
 mod ring;
 mod spread;
@@ -29,6 +30,9 @@ fn main() -> Result<()> {
     }
     if wants("ring") {
         ring::run()?;
+    }
+    if wants("guide") {
+        guide::run()?;
     }
     if wants("latency") {
         latency::run()?;

@@ -6,7 +6,23 @@ mod lab_faults;
 mod lab_killed;
 // Enforcers that anyone brings, good and bad.
 mod lab_program;
+// The stages' arrows, the doors of outside types, and who may read a clock.
+mod arrows;
+// The fallback of older kernels, and pods that go while they are watched.
+mod attachment;
+// A bus that damages what it carries.
+mod damage;
+// Repeats become a count, and the count is exact.
+mod folding;
+// Habits that no lint holds: first lines, sizes, versions, rules with their keepers.
+mod habits;
 // The guide on real packets, as each CNI plays it: flannel, kubenet, enforcing; every wiring and number of nodes.
 mod lab_guide;
-// What the sensor sees on a real kernel: sent, delivered, dropped and why; attaching, folding, budgets, losses.
+// Every packet is a record or a counted loss, and a loss touches only whom it touched.
+mod losses;
+// What the sensor sees on a real kernel: sent, delivered, dropped and why; attaching.
 mod sensor;
+// Packets with more headers than usual.
+mod shapes;
+// Reads the workspace's own sources, for the arrows and the habits.
+mod source;

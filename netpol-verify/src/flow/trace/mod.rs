@@ -1,6 +1,10 @@
 //! All that was seen of one attempt, and what follows from it.
 
+mod proof;
+
 use std::net::SocketAddr;
+
+use proof::{blind, unproven};
 
 use super::{
     losses::LossLog,
@@ -164,15 +168,22 @@ impl Trace {
         if let Some(delivered) = delivered {
             return self.after_delivery(protocol, delivered, window, watch, losses, patience);
         }
-        if let Some(by) = self.rejection(window.source) {
-            return Outcome::Rejected { by };
-        }
-        let drops = self.network_drops().count();
         let sent = self.sent_count(window.source);
-        if sent > 0
-            && drops >= sent
-            && let Some(place) = self.deciding_drop()
-        {
+        // Each packet's end was seen: then none can have been delivered unseen.
+        let stopped = self
+            .deciding_drop()
+            .filter(|_| sent > 0 && self.network_drops().count() >= sent);
+        if let Some((time, answered)) = self.answer(window.source) {
+            if stopped.is_some() && matches!(answered, Outcome::Rejected { .. }) {
+                return answered;
+            }
+            // Patience, because the news that a pod's interface went may be on its way.
+            return match unproven(window, time.plus(patience.reply), watch, losses) {
+                None => answered,
+                Some(why) => Outcome::Unknown { why },
+            };
+        }
+        if let Some(place) = stopped {
             return Outcome::Dropped { place: place.clone() };
         }
         self.after_silence(sent, window, watch, losses, patience)
@@ -203,7 +214,8 @@ impl Trace {
         if let Some(drop) = self
             .reply_drops
             .iter()
-            .find(|drop| drop.place.class != DropClass::Endpoint)
+            .filter(|drop| drop.place.class != DropClass::Endpoint)
+            .min_by_key(|drop| drop.time)
         {
             return done(Reply::Lost {
                 place: Some(drop.place.clone()),
@@ -225,11 +237,10 @@ impl Trace {
             return done(Reply::NoneSeen);
         }
         // The reply was sent and not seen again: a loss only if the source would have shown it.
-        self.blind(&[window.source], window, until, watch, losses)
-            .map_or_else(
-                || done(Reply::Lost { place: None }),
-                |why| Outcome::Unknown { why },
-            )
+        blind(&[window.source], window, until, watch, losses).map_or_else(
+            || done(Reply::Lost { place: None }),
+            |why| Outcome::Unknown { why },
+        )
     }
 
     fn after_silence(
@@ -247,27 +258,7 @@ impl Trace {
             .max()
             .unwrap_or(window.started);
         let until = last.plus(patience.silence);
-        if window.proven < until {
-            return Outcome::Unknown {
-                why: UnknownCause::Pending,
-            };
-        }
-        if !watch.covers(window.source, window.started, until) {
-            return Outcome::Unknown {
-                why: UnknownCause::SourceNotWatched,
-            };
-        }
-        let Some(destination) = window.destination else {
-            return Outcome::Unknown {
-                why: UnknownCause::DestinationNotWatched,
-            };
-        };
-        if !watch.covers(destination, window.started, until) {
-            return Outcome::Unknown {
-                why: UnknownCause::DestinationNotWatched,
-            };
-        }
-        if let Some(why) = self.blind(&[window.source, destination], window, until, watch, losses) {
+        if let Some(why) = unproven(window, until, watch, losses) {
             return Outcome::Unknown { why };
         }
         if sent == 0 {
@@ -291,39 +282,33 @@ impl Trace {
             .map(|drop| &drop.place)
     }
 
-    /// A refusal that reached the source. The destination pod did not see the attempt, so it did not send it.
-    fn rejection(&self, source: NetnsCookie) -> Option<Rejection> {
-        let (_, _, seen) = self
+    /// What came back to the source, though the destination pod was not seen to get the attempt: so the pod did not send
+    /// it, if its sensor saw everything.
+    fn answer(&self, source: NetnsCookie) -> Option<(KernelTime, Outcome)> {
+        let (time, _, seen) = self
             .replies_delivered
             .iter()
-            .find(|(_, netns, _)| *netns == source)?;
-        match seen {
-            AnswerSeen::Tcp(AnswerKind::Refuse) => Some(Rejection::TcpReset),
-            AnswerSeen::Unreachable(code) => Some(Rejection::Unreachable { code: *code }),
-            // Somebody on the way accepted in the pod's place: nothing that a policy does.
-            AnswerSeen::Tcp(AnswerKind::Accept) | AnswerSeen::Datagram => None,
-        }
+            .filter(|(_, netns, _)| *netns == source)
+            // Where one accepted, no refusal before or after it says that the attempt failed.
+            .min_by_key(|(time, _, seen)| (seen.is_refusal(), *time))?;
+        let outcome = match seen {
+            AnswerSeen::Tcp(AnswerKind::Refuse) => Outcome::Rejected {
+                by: Rejection::TcpReset,
+            },
+            AnswerSeen::Unreachable(code) => Outcome::Rejected {
+                by: Rejection::Unreachable { code: *code },
+            },
+            AnswerSeen::Tcp(AnswerKind::Accept) | AnswerSeen::Datagram => Outcome::Unknown {
+                why: UnknownCause::AnsweredByAnother,
+            },
+        };
+        Some((*time, outcome))
     }
+}
 
-    fn blind(
-        &self,
-        netns: &[NetnsCookie],
-        window: Window,
-        until: KernelTime,
-        watch: &Watch,
-        losses: &LossLog,
-    ) -> Option<UnknownCause> {
-        let count = losses.lost(netns, window.started, until);
-        if count > 0 {
-            return Some(UnknownCause::RecordsLost {
-                count,
-                step: "between the kernel and the verifier",
-            });
-        }
-        netns
-            .iter()
-            .any(|one| !watch.covers(*one, window.started, until))
-            .then_some(UnknownCause::SourceNotWatched)
+impl AnswerSeen {
+    const fn is_refusal(self) -> bool {
+        matches!(self, Self::Tcp(AnswerKind::Refuse) | Self::Unreachable(_))
     }
 }
 

@@ -51,6 +51,10 @@ pub struct Tracker {
     watch: Watch,
     losses: LossLog,
     sequence: Option<u64>,
+    /// Batches that are missing and records that are damaged since the last heartbeat. Whatever they held was seen after
+    /// it, up to nobody knows when: the next heartbeat ends the span.
+    missing: u64,
+    kept: usize,
     proven: KernelTime,
     patience: Patience,
 }
@@ -59,6 +63,12 @@ impl Tracker {
     /// A tracker that has seen nothing.
     #[must_use]
     pub fn new(patience: Patience) -> Self {
+        Self::with_capacity(patience, KEPT)
+    }
+
+    /// As [`Self::new`], for so many attempts at most; the oldest make room.
+    #[must_use]
+    pub fn with_capacity(patience: Patience, kept: usize) -> Self {
         Self {
             traces: HashMap::new(),
             order: VecDeque::new(),
@@ -66,6 +76,8 @@ impl Tracker {
             watch: Watch::default(),
             losses: LossLog::default(),
             sequence: None,
+            missing: 0,
+            kept: kept.max(1),
             proven: KernelTime(0),
             patience,
         }
@@ -81,16 +93,27 @@ impl Tracker {
         if let Some(last) = self.sequence
             && let Some(missing) = batch
                 .sequence
-                .checked_sub(last + 1)
+                .checked_sub(last.saturating_add(1))
                 .filter(|&missing| missing > 0)
         {
-            self.losses.gap(batch.drained_at.max(self.proven), missing);
+            self.missing = self.missing.saturating_add(missing);
         }
         self.sequence = Some(batch.sequence);
         if batch.is_empty() {
+            if self.missing > 0 {
+                self.losses.gap(
+                    batch.drained_at.max(batch.losses.read_at),
+                    std::mem::take(&mut self.missing),
+                );
+            }
             self.losses.heartbeat(&batch.losses, batch.drained_at);
             self.proven = self.proven.max(batch.drained_at);
         }
+    }
+
+    /// Takes note of records that came and could not be read: each may have been the sighting that decides.
+    pub fn damage(&mut self, records: u64) {
+        self.missing = self.missing.saturating_add(records);
     }
 
     /// Takes a sighting; tells the attempt it belongs to.
@@ -175,7 +198,7 @@ impl Tracker {
     }
 
     fn make_room(&mut self) {
-        while self.order.len() > KEPT {
+        while self.order.len() > self.kept {
             if let Some(oldest) = self.order.pop_front() {
                 self.forget(&oldest);
             }
