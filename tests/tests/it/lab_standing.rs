@@ -73,20 +73,34 @@ fn a_playground_takes_manifests_and_answers_for_them() -> Result<()> {
         let manifest = folder.path().join("visitor.yaml");
         fs::write(&manifest, VISITOR)?;
         let applied = Npv::new("lab apply -f")?.arg(&manifest).run()?.expect(0)?;
-        assert!(applied.out.contains("Pod netpol-demo/visitor applied"), "{applied:?}");
+        assert!(
+            applied.out.contains("Pod netpol-demo/visitor applied"),
+            "{applied:?}"
+        );
         // The same again changes nothing.
         Npv::new("lab apply -f")?.arg(&manifest).run()?.expect(0)?;
 
-        let (visitor, frontend, backend) = ("netpol-demo/visitor", "netpol-demo/frontend", "netpol-demo/backend");
+        let (visitor, frontend, backend) = (
+            "netpol-demo/visitor",
+            "netpol-demo/frontend",
+            "netpol-demo/backend",
+        );
         let second = lab("verify -o json", 0)?;
-        assert_eq!(verdict_of(&second, visitor, frontend, 80)?, [Verdict::Permitted; 2]);
+        assert_eq!(
+            verdict_of(&second, visitor, frontend, 80)?,
+            [Verdict::Permitted; 2]
+        );
         assert_eq!(verdict_of(&second, visitor, backend, 80)?, [Verdict::Enforced; 2]);
 
         let intent = folder.path().join("intent.yaml");
         fs::write(&intent, INTENT)?;
         let judged = Npv::new("lab verify -o json -f")?.arg(&intent).run()?.expect(0)?;
         let judged = judged.report()?;
-        let broken: Vec<_> = judged.intent.iter().map(|one| (one.from.as_str(), one.broken)).collect();
+        let broken: Vec<_> = judged
+            .intent
+            .iter()
+            .map(|one| (one.from.as_str(), one.broken))
+            .collect();
         assert_eq!(broken, [(backend, true), (frontend, true)]);
 
         Npv::new("lab delete -f")?.arg(&manifest).run()?.expect(0)?;
@@ -108,7 +122,12 @@ fn the_wrong_order_is_said_plainly() -> Result<()> {
         return Ok(());
     }
     let _alone = StandingLab::alone()?;
-    for words in ["verify", "down", "apply -f tests/tests/data/shop", "delete -f tests/tests/data/shop"] {
+    for words in [
+        "verify",
+        "down",
+        "apply -f tests/tests/data/shop",
+        "delete -f tests/tests/data/shop",
+    ] {
         let ran = lab(words, 4)?;
         assert!(ran.complaint()?.contains("no lab is up"), "{words}: {ran:?}");
     }
@@ -136,9 +155,18 @@ fn a_second_command_is_told_of_the_first() -> Result<()> {
     let busy = fs::File::options().write(true).open(lock)?;
     // Held as a command holds it: for the whole of its work.
     busy.lock()?;
-    for words in ["verify", "up", "down", "apply -f tests/tests/data/shop", "--clean"] {
+    for words in [
+        "verify",
+        "up",
+        "down",
+        "apply -f tests/tests/data/shop",
+        "--clean",
+    ] {
         let ran = lab(words, 4)?;
-        assert!(ran.complaint()?.contains("another netpol-verify command"), "{words}: {ran:?}");
+        assert!(
+            ran.complaint()?.contains("another netpol-verify command"),
+            "{words}: {ran:?}"
+        );
     }
     busy.unlock()?;
     // And for real: the one that came first is done, the other says why it is not.
@@ -168,7 +196,8 @@ fn a_lab_that_was_killed_while_it_came_up_is_no_lab() -> Result<()> {
         let up = up.wait()?;
         let clean = lab("--clean", 0)?;
         assert!(!clean.out.is_empty());
-        up.nothing_left().with_context(|| format!("killed after {after} ms"))?;
+        up.nothing_left()
+            .with_context(|| format!("killed after {after} ms"))?;
         assert!(lab("verify", 4)?.complaint()?.contains("no lab is up"));
     }
     Ok(())
