@@ -45,11 +45,7 @@ pub fn binary() -> Result<PathBuf> {
         let newer = fs::metadata(source)
             .and_then(|data| data.modified())
             .is_ok_and(|changed| changed > built);
-        ensure!(
-            !newer,
-            "{source} is newer than {}: {BUILD}",
-            binary.display()
-        );
+        ensure!(!newer, "{source} is newer than {}: {BUILD}", binary.display());
     }
     Ok(binary)
 }
@@ -170,8 +166,8 @@ impl Ran {
     /// # Errors
     /// It is none.
     pub fn report(&self) -> Result<netpol_verify::report::Run> {
-        let value: serde_json::Value = serde_json::from_str(&self.out)
-            .with_context(|| format!("exit {:?}, {}", self.code, self.err))?;
+        let value: serde_json::Value =
+            serde_json::from_str(&self.out).with_context(|| format!("exit {:?}, {}", self.code, self.err))?;
         let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../netpol-verify/schema/run.schema.json");
         let schema: serde_json::Value = serde_json::from_reader(File::open(schema)?)?;
         if let Err(error) = jsonschema::validate(&schema, &value) {

@@ -34,9 +34,9 @@ pub(crate) fn of(pid: u32, tag: &str) -> Result<Vec<String>> {
     );
     // The lab's links live in namespaces of its own, so that the machine's stays as it was.
     left.extend(
-        names("/sys/class/net")
-            .into_iter()
-            .filter(|name| name.starts_with("cali") || name.starts_with("flannel.") || name.starts_with("npv")),
+        names("/sys/class/net").into_iter().filter(|name| {
+            name.starts_with("cali") || name.starts_with("flannel.") || name.starts_with("npv")
+        }),
     );
     left.extend(processes(tag));
     left.extend(unheld_programs()?);
@@ -80,10 +80,7 @@ fn unheld_programs() -> Result<Vec<String>> {
     for program in aya::programs::loaded_programs() {
         // One that was let go meanwhile.
         let Ok(program) = program else { continue };
-        if program
-            .name_as_str()
-            .is_some_and(|name| PROGRAMS.contains(&name))
-        {
+        if program.name_as_str().is_some_and(|name| PROGRAMS.contains(&name)) {
             ours.insert(program.id());
         }
     }

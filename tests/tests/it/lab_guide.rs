@@ -61,15 +61,26 @@ fn a_cni_without_an_engine_leaks_eleven_of_twelve_paths() -> Result<()> {
             (1, 11),
             "{cni}"
         );
-        assert!(run.attempts.iter().all(|one| one.observed == Observed::Delivered), "{cni}");
+        assert!(
+            run.attempts.iter().all(|one| one.observed == Observed::Delivered),
+            "{cni}"
+        );
         assert_eq!(run.environment.cni, cni);
-        assert!(run.environment.wiring.contains(bridge), "{}", run.environment.wiring);
+        assert!(
+            run.environment.wiring.contains(bridge),
+            "{}",
+            run.environment.wiring
+        );
         let says = if plugins() {
             "made by the CNI plugins bridge and host-local"
         } else {
             "made by netpol-verify"
         };
-        assert!(run.environment.wiring.contains(says), "{}", run.environment.wiring);
+        assert!(
+            run.environment.wiring.contains(says),
+            "{}",
+            run.environment.wiring
+        );
     }
     Ok(())
 }
@@ -79,7 +90,14 @@ fn an_enforcing_cni_is_clean_on_every_wiring_and_number_of_nodes() -> Result<()>
     if !as_root() {
         return Ok(());
     }
-    for more in ["", "", "--wiring routed", "--wiring bridge", "--nodes 3", "--nodes 3 --wiring routed"] {
+    for more in [
+        "",
+        "",
+        "--wiring routed",
+        "--wiring bridge",
+        "--nodes 3",
+        "--nodes 3 --wiring routed",
+    ] {
         let run = play(&format!("--cni enforcing {more}"), 0)?;
         assert_eq!(run.verdict, RunVerdict::Enforced, "{more}");
         assert_eq!(
@@ -113,7 +131,10 @@ fn the_guides_own_policies_break_its_intent_twice_and_the_way_out_is_named() -> 
     }
     let run = play("--cni enforcing", 0)?;
     let broken: Vec<_> = run.intent.iter().filter(|one| one.broken).collect();
-    let paths: Vec<_> = broken.iter().map(|one| (one.from.as_str(), one.to.as_str())).collect();
+    let paths: Vec<_> = broken
+        .iter()
+        .map(|one| (one.from.as_str(), one.to.as_str()))
+        .collect();
     assert_eq!(
         paths,
         [
@@ -151,8 +172,16 @@ fn the_guides_own_policies_break_its_intent_twice_and_the_way_out_is_named() -> 
 fn guide_files() -> Result<Vec<(String, String)>> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../netpol-verify/scenarios/guide");
     let mut files = Vec::new();
-    for name in ["pods.yaml", "default-deny.yaml", "allow-dns.yaml", "allow-paths.yaml"] {
-        files.push((name.to_owned(), std::fs::read_to_string(format!("{folder}/{name}"))?));
+    for name in [
+        "pods.yaml",
+        "default-deny.yaml",
+        "allow-dns.yaml",
+        "allow-paths.yaml",
+    ] {
+        files.push((
+            name.to_owned(),
+            std::fs::read_to_string(format!("{folder}/{name}"))?,
+        ));
     }
     Ok(files)
 }
