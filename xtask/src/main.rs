@@ -1,2 +1,62 @@
-//! x
-fn main() {}
+//! The developers' door, the same one CI goes through: `cargo xtask <command>`.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod build_ebpf;
+mod command;
+mod demo;
+mod generate;
+mod licences;
+mod lint;
+mod packages;
+mod skips;
+mod test;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "The developers' door: demo, test, build-ebpf, lint, generate, bench"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Installs what is missing and shows the main job on real packets: first Flannel, then an enforcing CNI (root)
+    Demo,
+    /// Installs what tests need and runs everything that CI runs: lint, eBPF object, unit tests, kernel tests (root)
+    Test,
+    /// Rebuilds the eBPF object with the BPF toolchain it finds, and says what is missing when it finds none
+    BuildEbpf(build_ebpf::Options),
+    /// Formatting, clippy, rustdoc and licences, with warnings as errors
+    Lint,
+    /// Rewrites generated files: the JSON schema and pinned outputs
+    Generate,
+    /// Runs the benchmarks and prints the machine's facts beside them (root)
+    Bench,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Demo => demo::run(),
+        Task::Test => test::run(),
+        Task::BuildEbpf(options) => build_ebpf::run(&options),
+        Task::Lint => lint::run(),
+        Task::Generate => generate::run(),
+        Task::Bench => bench::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

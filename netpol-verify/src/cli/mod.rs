@@ -1,1 +1,39 @@
-//! Stage `cli` (being written).
+//! The command line: one file a command; this one only wires.
+
+mod doctor;
+pub mod exit;
+mod lab;
+mod manual;
+mod options;
+
+use std::{io::IsTerminal as _, process::ExitCode};
+
+use clap::{CommandFactory as _, Parser as _};
+use tracing_subscriber::EnvFilter;
+
+use options::{Arguments, Command};
+
+/// Parses the command line, runs the command, and gives its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Usage errors leave with 2, as clap does by itself.
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("NETPOL_VERIFY_LOG").unwrap_or_else(|_| {
+        EnvFilter::new(if arguments.verbose {
+            "netpol_verify=debug"
+        } else {
+            "warn"
+        })
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match arguments.command {
+        Command::Lab(command) => lab::main(command),
+        Command::Doctor(options) => doctor::main(&options),
+        Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
+        Command::Man { out } => manual::man(out.as_deref(), Arguments::command()),
+    }
+}

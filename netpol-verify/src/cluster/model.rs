@@ -115,7 +115,7 @@ pub struct ContainerPort {
 }
 
 /// A pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
     /// Its name.
     pub name: ObjectName,
@@ -136,7 +136,7 @@ pub struct Pod {
 }
 
 /// A namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
     /// Its name.
     pub name: String,
@@ -145,7 +145,7 @@ pub struct Namespace {
 }
 
 /// A node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Its name.
     pub name: String,
@@ -154,12 +154,18 @@ pub struct Node {
 }
 
 /// Where an object came from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
     /// The file, or `-` for standard input, or `cluster`.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// The line the object or error is at, from 1; 0 when there is none.
     pub line: u64,
+}
+
+/// A path that is not UTF-8 must not keep a cluster from being saved; a place is only ever shown.
+fn lossy<S: serde::Serializer>(file: &std::path::Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&file.to_string_lossy())
 }
 
 impl fmt::Display for Place {
@@ -173,12 +179,49 @@ impl fmt::Display for Place {
 }
 
 /// A policy and where it was read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SourcedPolicy {
     /// The object as the API knows it.
+    #[serde(with = "shared")]
     pub object: Arc<NetworkPolicy>,
     /// Its place.
     pub place: Place,
+}
+
+impl SourcedPolicy {
+    /// The policy's name; its namespace is `default` when the object has none, as for kubectl.
+    #[must_use]
+    pub fn name(&self) -> ObjectName {
+        let metadata = &self.object.metadata;
+        ObjectName::new(
+            metadata
+                .namespace
+                .as_deref()
+                .filter(|namespace| !namespace.is_empty())
+                .unwrap_or("default"),
+            metadata.name.as_deref().unwrap_or_default(),
+        )
+    }
+}
+
+/// Shared objects are written as themselves: serde's `rc` feature stays off.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        object: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        object.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// Something in the input that could not be taken as it stands; the rest is still judged.

@@ -13,6 +13,7 @@ pub struct LossLog {
     last: LossTotals,
     last_at: KernelTime,
     spans: Vec<Span>,
+    missing_batches: u64,
 }
 
 #[derive(Debug)]
@@ -54,6 +55,7 @@ impl LossLog {
 
     /// Batches are missing: whatever they held is lost, wherever it was, between the last heartbeat and a moment.
     pub fn gap(&mut self, at: KernelTime, batches: u64) {
+        self.missing_batches += batches;
         self.spans.push(Span {
             from: self.last_at,
             to: at,
@@ -71,6 +73,18 @@ impl LossLog {
             .filter(|span| span.from <= to && span.to >= from)
             .map(|span| span.count)
             .sum()
+    }
+
+    /// The totals of the last heartbeat.
+    #[must_use]
+    pub const fn latest(&self) -> &LossTotals {
+        &self.last
+    }
+
+    /// How many batches never arrived.
+    #[must_use]
+    pub const fn missing_batches(&self) -> u64 {
+        self.missing_batches
     }
 
     /// Everything lost so far, by namespace; the key `None` holds what nobody can place.

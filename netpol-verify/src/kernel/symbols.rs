@@ -32,6 +32,12 @@ impl Symbols {
         Self(Arc::new(symbols))
     }
 
+    /// Whether no symbol is readable.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The function that contains the address.
     #[must_use]
     pub fn function(&self, address: u64) -> Option<&str> {

@@ -144,7 +144,8 @@ impl fmt::Display for RuleRef {
 /// One direction's part of the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Side {
-    /// The policies that isolate the pod in this direction; none means the pod is open.
+    /// The policies that isolate the pod in this direction, those without any rule for it first; none means the pod is
+    /// open.
     pub isolating: Vec<PolicyRef>,
     /// The rules that let this attempt through.
     pub allowing: Vec<RuleRef>,

@@ -1,1 +1,29 @@
-//! Stage `report` (being written).
+//! The run as one document, and its renderers: a table for people, JSON for machines. Knows findings and nothing
+//! behind them.
+
+mod closing;
+mod document;
+mod escape;
+mod ink;
+mod json;
+mod matrix;
+mod pairs;
+mod path_result;
+mod run;
+mod summary;
+mod table;
+
+pub use document::{
+    Coverage, Environment, Intent, KIND, Losses, Policies, Problem, Run, Stage, Tool, VERSION, Wanted,
+};
+pub use escape::escape;
+pub use ink::Style;
+pub use json::{json, schema, schema_text};
+pub use run::{Facts, StageTitle};
+pub use summary::{RunVerdict, Summary};
+pub use table::table;
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{object::Maps, sys::pollable};
+use super::{
+    object::{FlushLog, Maps},
+    sys::pollable,
+};
 use crate::{
     bus::{Batch, Bus, LossTotals, Message, NodeName},
     net::{Clock, KernelTime, NetnsCookie},
@@ -67,11 +70,13 @@ impl Drain {
     pub(super) fn start(maps: Maps, node: NodeName, bus: Arc<dyn Bus>) -> io::Result<(Self, DrainHandle)> {
         let (requests, inbox) = mpsc::channel(16);
         let Maps {
+            flush_log,
             records,
             counters,
             losses,
         } = maps;
         let mut drainer = Drainer {
+            flush_log,
             node,
             bus,
             counters,
@@ -93,6 +98,7 @@ impl Drop for Drain {
 }
 
 struct Drainer {
+    flush_log: Option<FlushLog>,
     node: NodeName,
     bus: Arc<dyn Bus>,
     counters: aya::maps::PerCpuArray<MapData, u64>,
@@ -150,6 +156,9 @@ impl Drainer {
 
     /// Empties the ring, reads the losses, and says so.
     fn heartbeat(&mut self, ring: &mut RingBuf<MapData>) {
+        if let Some(flush) = &mut self.flush_log {
+            flush();
+        }
         let before = Clock.now();
         self.drain(ring);
         self.read_losses();

@@ -5,6 +5,7 @@ use aya::{
     maps::{Array, MapData, PerCpuArray, PerCpuHashMap, RingBuf},
     programs::{BtfTracePoint, SchedClassifier},
 };
+use aya_log::EbpfLogger;
 use netpol_verify_ebpf::{
     ABI_VERSION,
     settings::{Settings, name},
@@ -134,7 +135,7 @@ impl Object {
         loader.override_global("NPV_DROP_REASON", &drop_reason, true);
         loader.override_global("NPV_KERNEL_CONTEXT", &kernel_context, true);
         for (name, value) in &offsets {
-            loader.override_global(*name, value, true);
+            loader.override_global(name, value, true);
         }
         if let Some(bytes) = options.ring_bytes {
             loader.map_max_entries(name::RECORDS, bytes);
@@ -257,7 +258,12 @@ impl Object {
                 source: Box::new(source),
             })
         }
+        // An object built with the feature `log` has a map of messages; the committed one has none.
+        let flush_log: Option<FlushLog> = EbpfLogger::init(&mut self.ebpf)
+            .ok()
+            .map(|mut logger| -> FlushLog { Box::new(move || logger.flush()) });
         Ok(Maps {
+            flush_log,
             records: take(&mut self.ebpf, name::RECORDS)?,
             counters: take(&mut self.ebpf, name::COUNTERS)?,
             losses: take(&mut self.ebpf, name::LOSSES)?,
@@ -265,8 +271,12 @@ impl Object {
     }
 }
 
+/// Hands the programs' own messages to `log`, and so to `tracing`.
+pub(super) type FlushLog = Box<dyn FnMut() + Send>;
+
 /// The maps user space reads.
 pub(super) struct Maps {
+    pub(super) flush_log: Option<FlushLog>,
     pub(super) records: RingBuf<MapData>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) losses: PerCpuHashMap<MapData, u64, LossesValue>,

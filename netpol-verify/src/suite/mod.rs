@@ -1,7 +1,16 @@
-//! Scenarios as data, and the runner.
+//! Scenarios as data, and the runner: build, apply a stage, probe, judge, report.
 
+mod judged;
+mod pairs;
+mod preset;
 mod prober;
+mod run;
 mod scenario;
+mod stand;
 
+pub use pairs::{Attempt, attempts, can_probe};
+pub use preset::{Cni, ParseCniError};
 pub use prober::{Decided, Planned, Prober};
+pub use run::{Labels, Recorder, kernel_release, load, play};
 pub use scenario::{ProbePattern, Scenario, ScenarioError, ScenarioStage};
+pub use stand::{ENFORCER_LIMIT, StageResult, Stand, StandError};

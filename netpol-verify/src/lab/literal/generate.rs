@@ -193,7 +193,10 @@ struct Draft {
 }
 
 impl Draft {
-    fn build(self, index: usize) -> Pod {
+    fn build(mut self, index: usize) -> Pod {
+        let mut names = std::collections::BTreeSet::new();
+        self.ports
+            .retain(|port| port.name.as_ref().is_none_or(|name| names.insert(name.clone())));
         // The address of a pod that is over may be the next pod's by now (R28); all others differ.
         let address = if self.phase.is_terminal() {
             index + 1
@@ -235,7 +238,8 @@ fn pod() -> impl Strategy<Value = Draft> {
         1 => Just(Phase::Failed),
         1 => Just(Phase::Unknown),
     ];
-    // Two containers, or a container and a native sidecar (R18), may use one name for two protocols or numbers.
+    // A name is unique within its pod, as the API asks (ContainerPort.name); what it does not refuse across containers
+    // is open, and not for the two readings to agree on.
     let port = (option::of(select(&NAMES[..])), select(&NUMBERS[..]), protocol()).prop_map(
         |(name, port, protocol)| ContainerPort {
             name: name.map(str::to_owned),

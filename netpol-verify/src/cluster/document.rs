@@ -1,0 +1,300 @@
+//! Text to documents: splits a YAML or JSON stream so that one broken document does not stop the rest, and finds lines.
+
+use std::{cell::OnceCell, collections::BTreeMap, fmt, thread};
+
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+use serde_saphyr::Spanned;
+
+use super::path::{FieldPath, Step};
+
+/// A policy nests about 12 deep, large CRD schemas about 50.
+const MAX_DEPTH: usize = 96;
+/// The parser recurses; a debug build needs about 60 KiB a level where lines are kept.
+const STACK_BYTES: usize = 32 << 20;
+/// Aliases may add this many nodes to what the text itself holds: plenty for people, too few for a bomb.
+const MAX_ALIAS_NODES: usize = 50_000;
+/// Aliases may add this many bytes of text.
+const MAX_ALIAS_BYTES: usize = 16 << 20;
+
+/// One document of a stream.
+#[derive(Debug)]
+pub(crate) struct Document<'a> {
+    text: &'a str,
+    /// The line in the file of the text's first line, from 1.
+    first_line: u64,
+    /// The line in the file of the first line that is not blank, comment or marker.
+    pub(crate) line: u64,
+    located: OnceCell<Option<Located>>,
+}
+
+/// Why a document could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct DocumentError {
+    /// The line in the file.
+    pub(crate) line: u64,
+    /// The parser's words.
+    pub(crate) message: String,
+}
+
+/// Splits a stream at its document markers; documents without content are left out.
+///
+/// A line that starts with `---` or `...` ends a document wherever it stands, inside block scalars too
+/// (YAML 1.2.2, `c-forbidden`), so splitting by lines is exact. A broken directive or scalar ends with its document.
+pub(crate) fn split(text: &str) -> Vec<Document<'_>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (mut documents, mut start, mut first_line, mut content) = (Vec::new(), 0, 1, None);
+    let (mut offset, mut line) = (0, 1);
+    for row in text.split_inclusive('\n') {
+        let is_marker = |marker| {
+            row.strip_prefix(marker)
+                .is_some_and(|rest: &str| rest.is_empty() || rest.starts_with(char::is_whitespace))
+        };
+        let (opens, closes) = (is_marker("---"), is_marker("..."));
+        if opens || closes {
+            push(
+                &mut documents,
+                text.get(start..offset),
+                first_line,
+                content.take(),
+            );
+            let skipped = if closes { row.len() } else { 0 };
+            (start, first_line) = (offset + skipped, line + u64::from(closes));
+        }
+        let body = if opens {
+            row.get(3..).unwrap_or_default()
+        } else {
+            row
+        }
+        .trim_start();
+        if content.is_none() && !closes && !body.is_empty() && !body.starts_with('#') && !row.starts_with('%')
+        {
+            content = Some(line);
+        }
+        offset += row.len();
+        line += 1;
+    }
+    push(&mut documents, text.get(start..), first_line, content);
+    documents
+}
+
+fn push<'a>(documents: &mut Vec<Document<'a>>, text: Option<&'a str>, first_line: u64, content: Option<u64>) {
+    if let (Some(text), Some(line)) = (text, content) {
+        documents.push(Document {
+            text,
+            first_line,
+            line,
+            located: OnceCell::new(),
+        });
+    }
+}
+
+impl Document<'_> {
+    /// The values in it and the line of each: one, or several where JSON values follow one another.
+    pub(crate) fn values(&self) -> Result<Vec<(Value, u64)>, DocumentError> {
+        if let Some(values) = self.json() {
+            return Ok(values);
+        }
+        Ok(vec![(self.read()?, self.line)])
+    }
+
+    /// Reads it straight into a type, with lines kept where the type asks for them.
+    ///
+    /// A thread of its own gives the parser a stack of known size, whoever calls, and keeps a panic in it away.
+    pub(crate) fn read<T: de::DeserializeOwned + Send>(&self) -> Result<T, DocumentError> {
+        let (text, first_line, line) = (self.text, self.first_line, self.line);
+        let parse = || {
+            serde_saphyr::from_str_with_options(text, options(text.len()))
+                .map_err(|error| explained(&error, first_line, line))
+        };
+        let failed = |what: String| DocumentError {
+            line,
+            message: format!("the YAML parser failed: {what}"),
+        };
+        thread::scope(|scope| {
+            let worker = thread::Builder::new()
+                .name("yaml".to_owned())
+                .stack_size(STACK_BYTES);
+            let running = worker
+                .spawn_scoped(scope, parse)
+                .map_err(|error| failed(error.to_string()))?;
+            running
+                .join()
+                .unwrap_or_else(|_| Err(failed("it panicked on this document".to_owned())))
+        })
+    }
+
+    /// A line of this document as a line of the file.
+    pub(crate) fn line_in_file(&self, line: u64) -> u64 {
+        self.first_line + line.saturating_sub(1)
+    }
+
+    /// The line in the file of a field; of its nearest ancestor when the field is not there.
+    pub(crate) fn line_of(&self, path: &FieldPath) -> u64 {
+        let located = self
+            .located
+            .get_or_init(|| self.read::<Spanned<Node>>().ok().map(Located::from));
+        let Some(mut at) = located.as_ref() else {
+            return self.line;
+        };
+        for step in &path.0 {
+            let next = match (&at.node, step) {
+                (Node::Map(map), Step::Key(key)) => map.get(key),
+                (Node::List(list), Step::Index(index)) => list.get(*index),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            at = next;
+        }
+        if at.line == 0 {
+            self.line
+        } else {
+            self.line_in_file(at.line)
+        }
+    }
+
+    /// JSON is YAML, but its own parser is faster, knows streams, and keeps its number rules.
+    fn json(&self) -> Option<Vec<(Value, u64)>> {
+        if !self.text.trim_start().starts_with('{') {
+            return None;
+        }
+        let mut stream = serde_json::Deserializer::from_str(self.text).into_iter::<Value>();
+        let mut values = Vec::new();
+        loop {
+            let start = stream.byte_offset();
+            let Some(value) = stream.next() else {
+                return Some(values);
+            };
+            let rest = self.text.get(start..).unwrap_or_default();
+            let begin = start + rest.len() - rest.trim_start().len();
+            let before = self.text.get(..begin).unwrap_or_default();
+            let newlines = before.bytes().filter(|byte| *byte == b'\n').count();
+            values.push((value.ok()?, self.first_line + newlines as u64));
+        }
+    }
+}
+
+/// The parser's error, its line counted from the top of the file.
+fn explained(error: &serde_saphyr::Error, first_line: u64, fallback: u64) -> DocumentError {
+    let line = error
+        .location()
+        .map_or(fallback, |at| first_line + at.line().saturating_sub(1));
+    let options = serde_saphyr::render_options! {
+        snippets: serde_saphyr::SnippetMode::Off,
+        line_offset: first_line.saturating_sub(1),
+    };
+    DocumentError {
+        line,
+        message: error.render_with_options(options),
+    }
+}
+
+/// Limits for a text of this size: what the text itself holds is bounded by it, aliases and depth by our constants.
+fn options(size: usize) -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+            max_events: size.saturating_mul(4).saturating_add(MAX_ALIAS_NODES),
+            max_nodes: size.saturating_mul(2).saturating_add(MAX_ALIAS_NODES),
+            max_total_scalar_bytes: size.saturating_add(MAX_ALIAS_BYTES),
+            max_recorded_anchor_events: MAX_ALIAS_NODES,
+            max_recorded_anchor_bytes: MAX_ALIAS_BYTES,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: MAX_ALIAS_NODES,
+            max_replay_stack_depth: 16,
+        },
+        emit_comments: false,
+        with_snippet: false,
+    }
+}
+
+/// A value of which only shape and lines are kept.
+#[derive(Debug)]
+enum Node {
+    Leaf,
+    List(Vec<Located>),
+    Map(BTreeMap<String, Located>),
+}
+
+#[derive(Debug)]
+struct Located {
+    node: Node,
+    /// The line in the document, from 1; 0 when the parser does not tell.
+    line: u64,
+}
+
+impl From<Spanned<Node>> for Located {
+    fn from(spanned: Spanned<Node>) -> Self {
+        Self {
+            node: spanned.value,
+            line: spanned.referenced.line(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> de::Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Leaf)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        Node::deserialize(deserializer)
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = seq.next_element::<Spanned<Node>>()? {
+            list.push(item.into());
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let mut entries = BTreeMap::new();
+        while let Some((key, value)) = map.next_entry::<String, Spanned<Node>>()? {
+            entries.insert(key, value.into());
+        }
+        Ok(Node::Map(entries))
+    }
+}

@@ -1,0 +1,59 @@
+//! The ports worth asking about: those that pods declare and those that policies name.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::{api::networking::v1::NetworkPolicyPort, apimachinery::pkg::util::intstr::IntOrString};
+
+use super::Snapshot;
+use crate::net::Protocol;
+
+impl Snapshot {
+    /// Every port that a container declares or a policy gives by number; of a range both ends. Names need no place of
+    /// their own: they stand for declared ports.
+    #[must_use]
+    pub fn ports(&self) -> BTreeSet<(Protocol, u16)> {
+        let declared = self
+            .pods
+            .iter()
+            .flat_map(|pod| &pod.ports)
+            .map(|port| (port.protocol, port.port));
+        let entries = self
+            .policies
+            .iter()
+            .filter_map(|policy| policy.object.spec.as_ref())
+            .flat_map(|spec| {
+                let ingress = spec
+                    .ingress
+                    .iter()
+                    .flatten()
+                    .flat_map(|rule| rule.ports.iter().flatten());
+                let egress = spec
+                    .egress
+                    .iter()
+                    .flatten()
+                    .flat_map(|rule| rule.ports.iter().flatten());
+                ingress.chain(egress)
+            });
+        declared
+            .chain(entries.flat_map(numbers))
+            .filter(|(_, port)| *port != 0)
+            .collect()
+    }
+}
+
+/// The numbers of a port entry; an entry that is no lawful one has none, and `compile` says so.
+fn numbers(entry: &NetworkPolicyPort) -> Vec<(Protocol, u16)> {
+    let Ok(protocol) = entry.protocol.as_deref().unwrap_or("TCP").parse::<Protocol>() else {
+        return Vec::new();
+    };
+    let first = match entry.port {
+        Some(IntOrString::Int(number)) => Some(number),
+        _ => None,
+    };
+    [first, entry.end_port]
+        .into_iter()
+        .flatten()
+        .filter_map(|number| u16::try_from(number).ok())
+        .map(|number| (protocol, number))
+        .collect()
+}

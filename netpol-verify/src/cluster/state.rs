@@ -1,0 +1,164 @@
+//! A cluster that changes: objects are applied and deleted, and every change gives a snapshot with a higher generation.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Namespace, Node, Object, ObjectKey, ObjectName, Pod, Snapshot, SourcedPolicy, convert, object::Kind,
+};
+
+/// Everything a virtual cluster holds; it can be written to a file and read back.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ClusterState {
+    generation: u64,
+    namespaces: BTreeMap<String, Namespace>,
+    pods: BTreeMap<ObjectName, Pod>,
+    nodes: BTreeMap<String, Node>,
+    policies: BTreeMap<ObjectName, SourcedPolicy>,
+}
+
+/// What a call did to one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is new; also a namespace that came into being because something lives in it.
+    Added(ObjectKey),
+    /// It differs from before.
+    Changed(ObjectKey),
+    /// It is gone; also what lived in a namespace that went.
+    Removed(ObjectKey),
+}
+
+impl ClusterState {
+    /// Adds or replaces objects. What is equal to before is no change, and no change leaves the generation alone.
+    ///
+    /// As on an API server, applying a pod without status, node or uid keeps the addresses, the node and the uid it has.
+    pub fn apply(&mut self, objects: impl IntoIterator<Item = Object>) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for object in objects {
+            let key = object.key();
+            if let Some(namespace) = &key.namespace
+                && !self.namespaces.contains_key(namespace)
+            {
+                let implicit = convert::namespace(namespace, BTreeMap::new());
+                changes.push(Change::Added(Object::Namespace(implicit.clone()).key()));
+                self.namespaces.insert(namespace.clone(), implicit);
+            }
+            let before = match object {
+                Object::Namespace(it) => {
+                    let it = convert::namespace(&it.name, it.labels);
+                    put(&mut self.namespaces, it.name.clone(), it, PartialEq::eq)
+                }
+                Object::Node(it) => put(&mut self.nodes, it.name.clone(), it, PartialEq::eq),
+                Object::Pod(it) => {
+                    let it = self.with_kept_status(it);
+                    put(&mut self.pods, it.name.clone(), it, PartialEq::eq)
+                }
+                Object::Policy(it) => put(&mut self.policies, it.name(), it, |a, b| a.object == b.object),
+            };
+            match before {
+                Before::Absent => changes.push(Change::Added(key)),
+                Before::Different => changes.push(Change::Changed(key)),
+                Before::Equal => {}
+            }
+        }
+        self.count(&changes);
+        changes
+    }
+
+    /// Removes objects by name; a namespace takes what lives in it along. Absent objects are no change.
+    pub fn delete(&mut self, keys: impl IntoIterator<Item = ObjectKey>) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for key in keys {
+            let name = ObjectName::new(key.namespace.clone().unwrap_or_default(), key.name.clone());
+            let existed = match key.kind {
+                Kind::Namespace => {
+                    self.empty(&key.name, &mut changes);
+                    self.namespaces.remove(&key.name).is_some()
+                }
+                Kind::Node => self.nodes.remove(&key.name).is_some(),
+                Kind::Pod => self.pods.remove(&name).is_some(),
+                Kind::NetworkPolicy => self.policies.remove(&name).is_some(),
+            };
+            if existed {
+                changes.push(Change::Removed(key));
+            }
+        }
+        self.count(&changes);
+        changes
+    }
+
+    /// The cluster as it is now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            generation: self.generation,
+            namespaces: self.namespaces.values().cloned().collect(),
+            pods: self.pods.values().cloned().collect(),
+            nodes: self.nodes.values().cloned().collect(),
+            policies: self.policies.values().cloned().collect(),
+        }
+    }
+
+    /// The number of the last change.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The pod of that name.
+    #[must_use]
+    pub fn pod(&self, name: &ObjectName) -> Option<&Pod> {
+        self.pods.get(name)
+    }
+
+    fn with_kept_status(&self, mut pod: Pod) -> Pod {
+        if let Some(before) = self.pods.get(&pod.name) {
+            if pod.ips.is_empty() {
+                pod.ips.clone_from(&before.ips);
+            }
+            pod.node = pod.node.or_else(|| before.node.clone());
+            pod.uid = pod.uid.or_else(|| before.uid.clone());
+        }
+        pod
+    }
+
+    fn empty(&mut self, namespace: &str, changes: &mut Vec<Change>) {
+        self.pods.retain(|name, pod| {
+            let stays = name.namespace != namespace;
+            if !stays {
+                changes.push(Change::Removed(Object::Pod(pod.clone()).key()));
+            }
+            stays
+        });
+        self.policies.retain(|name, policy| {
+            let stays = name.namespace != namespace;
+            if !stays {
+                changes.push(Change::Removed(Object::Policy(policy.clone()).key()));
+            }
+            stays
+        });
+    }
+
+    fn count(&mut self, changes: &[Change]) {
+        if !changes.is_empty() {
+            self.generation = self.generation.saturating_add(1);
+        }
+    }
+}
+
+enum Before {
+    Absent,
+    Different,
+    Equal,
+}
+
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, same: impl Fn(&V, &V) -> bool) -> Before {
+    let before = match map.get(&key) {
+        None => Before::Absent,
+        Some(old) if same(old, &value) => Before::Equal,
+        Some(_) => Before::Different,
+    };
+    map.insert(key, value);
+    before
+}

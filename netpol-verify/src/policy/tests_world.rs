@@ -1,0 +1,165 @@
+//! A small cluster for tests, and short ways to put questions to it.
+
+use std::{path::Path, sync::OnceLock};
+
+use super::{End, Expectation, PolicySet, Traffic, compile};
+use crate::{
+    cluster::{Loaded, Problem, Snapshot},
+    net::Protocol,
+};
+
+pub(super) const ALL: &str = "podSelector: {}";
+pub(super) const DENY_ALL: &str = "{podSelector: {}, policyTypes: [Ingress, Egress]}";
+
+/// Two namespaces on two nodes; every pod dual stack: 10.0.0.N and fd00::N.
+const WORLD: &str = "
+{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {team: blue}}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: other, labels: {team: red}}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: node-1}, status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: node-2}, status: {addresses: [{type: InternalIP, address: 192.0.2.2}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web, pod-template-hash: abc}}
+spec: {nodeName: node-1, containers: [{ports: [{name: http, containerPort: 80}, {name: dns, containerPort: 53, protocol: UDP}]}]}
+status: {podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: api, namespace: shop, labels: {app: api}}
+spec: {nodeName: node-2, containers: [{ports: [{name: http, containerPort: 8080}]}]}
+status: {podIPs: [{ip: 10.0.0.2}, {ip: 'fd00::2'}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, namespace: shop, labels: {app: db}}
+spec: {nodeName: node-2, initContainers: [{restartPolicy: Always, ports: [{name: http, containerPort: 5432}]}]}
+status: {phase: Pending, podIPs: [{ip: 10.0.0.3}, {ip: 'fd00::3'}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: other, labels: {app: web}}
+spec: {nodeName: node-1}
+status: {podIPs: [{ip: 10.0.0.4}, {ip: 'fd00::4'}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: bare, namespace: other}
+spec: {nodeName: node-2}
+status: {podIPs: [{ip: 10.0.0.5}, {ip: 'fd00::5'}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: done, namespace: shop, labels: {app: web}}
+status: {phase: Succeeded, podIPs: [{ip: 10.0.0.6}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: host, namespace: shop, labels: {app: web}}
+spec: {hostNetwork: true, nodeName: node-1}
+status: {podIPs: [{ip: 192.0.2.1}]}
+";
+
+pub(super) struct Case {
+    pub(super) snapshot: Snapshot,
+    pub(super) set: PolicySet,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// The world with policies, each given as its `spec` in namespace `shop`.
+pub(super) fn given(specs: &[&str]) -> Case {
+    let policies: Vec<String> = specs
+        .iter()
+        .enumerate()
+        .map(|(index, spec)| format!("\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: np-{index}, namespace: shop}}\nspec: {spec}\n"))
+        .collect();
+    static BASE: OnceLock<Snapshot> = OnceLock::new();
+    let read = |text: &str| {
+        let (snapshot, problems) = Loaded::from_text(text, Path::new("t")).into_snapshot();
+        assert_eq!(problems, []);
+        snapshot
+    };
+    let mut snapshot = BASE.get_or_init(|| read(WORLD)).clone();
+    snapshot.policies = read(&policies.concat()).policies;
+    let (set, problems) = compile(&snapshot);
+    Case {
+        snapshot,
+        set,
+        problems,
+    }
+}
+
+pub(super) fn end(text: &str, family: u8) -> End {
+    match text {
+        "node-1" | "node-2" => End::Node {
+            name: text.into(),
+            address: format!("192.0.2.{}", &text[5..]).parse().unwrap(),
+        },
+        _ => match text.parse() {
+            Ok(address) => End::Address(address),
+            Err(_) => {
+                let number = match text {
+                    "shop/web" => 1,
+                    "shop/api" => 2,
+                    "shop/db" => 3,
+                    "other/web" => 4,
+                    "other/bare" => 5,
+                    "shop/done" => 6,
+                    _ => 99,
+                };
+                let address = if text == "shop/host" {
+                    "192.0.2.1".into()
+                } else if family == 4 {
+                    format!("10.0.0.{number}")
+                } else {
+                    format!("fd00::{number}")
+                };
+                End::Pod {
+                    name: text.parse().unwrap(),
+                    address: address.parse().unwrap(),
+                }
+            }
+        },
+    }
+}
+
+pub(super) fn ask(from: &str, to: &str, protocol: Protocol, port: u16) -> Traffic {
+    Traffic {
+        from: end(from, 4),
+        to: end(to, 4),
+        protocol,
+        port,
+    }
+}
+
+impl Case {
+    pub(super) fn expects(&self, from: &str, to: &str, port: u16) -> Expectation {
+        self.answer(&ask(from, to, Protocol::Tcp, port))
+    }
+
+    pub(super) fn answer(&self, traffic: &Traffic) -> Expectation {
+        let decision = self.set.decide(traffic);
+        assert_eq!(
+            decision.expectation,
+            self.set.expect(traffic),
+            "both readings of one question agree"
+        );
+        decision.expectation
+    }
+
+    pub(super) fn allows(&self, from: &str, to: &str, port: u16) -> bool {
+        match self.expects(from, to, port) {
+            Expectation::Allow => true,
+            Expectation::Deny => false,
+            Expectation::Unspecified(why) => panic!("{from} -> {to}:{port}: {why:?}"),
+        }
+    }
+
+    pub(super) fn problem(&self) -> String {
+        assert_eq!(self.problems.len(), 1, "{:?}", self.problems);
+        self.problems[0].to_string()
+    }
+}

@@ -1,0 +1,91 @@
+//! From a judgement to a line of the report.
+
+use super::pairs::Attempt;
+use crate::{
+    finding::{DropKind, Expected, JudgedAttempt, Observed, Path},
+    flow::{Outcome, Reply},
+    judge::{Inconclusive, Judgement},
+    net::Family,
+    observe::DropClass,
+    policy::Expectation,
+};
+
+/// One word for what is required.
+#[must_use]
+pub(super) const fn expected(expectation: Expectation) -> Expected {
+    match expectation {
+        Expectation::Allow => Expected::Allow,
+        Expectation::Deny => Expected::Deny,
+        Expectation::Unspecified(_) => Expected::Unspecified,
+    }
+}
+
+const fn observed(outcome: &Outcome) -> Observed {
+    match outcome {
+        Outcome::Delivered {
+            reply: Reply::Lost { .. },
+            ..
+        } => Observed::ReplyLost,
+        Outcome::Delivered { .. } => Observed::Delivered,
+        Outcome::Rejected { .. } => Observed::Rejected,
+        Outcome::Dropped { .. } => Observed::Dropped,
+        Outcome::Unanswered => Observed::Unanswered,
+        Outcome::Unknown { .. } => Observed::Unknown,
+    }
+}
+
+const fn drop_kind(class: DropClass) -> DropKind {
+    match class {
+        DropClass::Policy => DropKind::Policy,
+        DropClass::Neighbour => DropKind::Neighbour,
+        DropClass::Routing => DropKind::Routing,
+        DropClass::Device => DropKind::Device,
+        DropClass::Endpoint => DropKind::Endpoint,
+        DropClass::Unclassified => DropKind::Unclassified,
+    }
+}
+
+/// The report's line of a judged attempt.
+#[must_use]
+pub(super) fn line(
+    stage: &str,
+    attempt: &Attempt,
+    path: Path,
+    judgement: &Judgement,
+    latency: Option<std::time::Duration>,
+) -> JudgedAttempt {
+    let place = match (&judgement.observed, &judgement.inconclusive) {
+        (Outcome::Dropped { place }, _) | (_, Some(Inconclusive::NotByPolicy(place))) => Some(place),
+        (
+            Outcome::Delivered {
+                reply: Reply::Lost { place },
+                ..
+            },
+            _,
+        ) => place.as_ref(),
+        _ => None,
+    };
+    JudgedAttempt {
+        stage: stage.to_owned(),
+        from: attempt.from.to_string(),
+        to: attempt.to.to_string(),
+        protocol: attempt.protocol,
+        port: attempt.port,
+        family: Family::of(attempt.to_address),
+        path,
+        expected: expected(judgement.expected.expectation),
+        by: judgement.expected.by(),
+        observed: observed(&judgement.observed),
+        reason: judgement.reason(),
+        drop_kind: place.map(|place| drop_kind(place.class)),
+        only_retransmission: matches!(
+            judgement.observed,
+            Outcome::Delivered {
+                only_retransmission: true,
+                ..
+            }
+        ),
+        verdict: judgement.verdict,
+        latency_micros: latency.map(|span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+    }
+}

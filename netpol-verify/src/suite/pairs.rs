@@ -1,0 +1,145 @@
+//! Which attempts a stage makes: every pair of pods, on the ports asked for, in every family both have.
+
+use std::net::IpAddr;
+
+use super::scenario::ProbePattern;
+use crate::{
+    cluster::{ObjectName, Pod, Snapshot},
+    net::Protocol,
+};
+
+/// One attempt to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// From which pod.
+    pub from: ObjectName,
+    /// From which of its addresses.
+    pub from_address: IpAddr,
+    /// To which pod.
+    pub to: ObjectName,
+    /// To which of its addresses.
+    pub to_address: IpAddr,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port at the destination.
+    pub port: u16,
+}
+
+/// Where nothing declares or names a port, there is still one to ask about.
+const DEFAULT_PORT: (Protocol, u16) = (Protocol::Tcp, 80);
+
+/// The attempts of a snapshot. Pods that are over or share the node's network have no interface of their own to watch
+/// (R24, R28) and are left out; so is a pod to itself (R23).
+#[must_use]
+pub fn attempts(snapshot: &Snapshot, patterns: &[ProbePattern]) -> Vec<Attempt> {
+    let pods: Vec<&Pod> = snapshot.pods.iter().filter(|pod| can_probe(pod)).collect();
+    let mut attempts = Vec::new();
+    for from in &pods {
+        for to in pods.iter().filter(|to| to.name != from.name) {
+            for (protocol, port) in ports(snapshot, patterns, from, to) {
+                for from_address in &from.ips {
+                    for to_address in to.ips.iter().filter(|to| to.is_ipv4() == from_address.is_ipv4()) {
+                        attempts.push(Attempt {
+                            from: from.name.clone(),
+                            from_address: *from_address,
+                            to: to.name.clone(),
+                            to_address: *to_address,
+                            protocol,
+                            port,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    attempts
+}
+
+/// Whether a pod has an interface of its own and is alive.
+#[must_use]
+pub fn can_probe(pod: &Pod) -> bool {
+    !pod.host_network && !pod.phase.is_terminal() && !pod.ips.is_empty()
+}
+
+fn ports(snapshot: &Snapshot, patterns: &[ProbePattern], from: &Pod, to: &Pod) -> Vec<(Protocol, u16)> {
+    if patterns.is_empty() {
+        let named = snapshot.ports();
+        return if named.is_empty() {
+            vec![DEFAULT_PORT]
+        } else {
+            named.into_iter().collect()
+        };
+    }
+    patterns
+        .iter()
+        .filter(|pattern| {
+            ProbePattern::covers(&pattern.from, &from.name) && ProbePattern::covers(&pattern.to, &to.name)
+        })
+        .map(|pattern| (pattern.protocol, pattern.port))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{attempts, can_probe};
+    use crate::{
+        cluster::{Loaded, Phase, Snapshot},
+        suite::{Scenario, scenario::ProbePattern},
+    };
+
+    fn guide() -> (Snapshot, Vec<ProbePattern>) {
+        let scenario = Scenario::load("guide").unwrap();
+        let mut loaded = Vec::new();
+        for (file, text) in scenario
+            .pods
+            .iter()
+            .chain(scenario.stages.iter().flat_map(|stage| &stage.apply))
+        {
+            loaded.extend(Loaded::from_text(text, file).objects);
+        }
+        let mut state = crate::cluster::ClusterState::default();
+        state.apply(loaded);
+        let mut snapshot = state.snapshot();
+        for (index, pod) in snapshot.pods.iter_mut().enumerate() {
+            pod.ips = vec![
+                format!("10.0.0.{}", index + 1).parse().unwrap(),
+                format!("fd00::{}", index + 1).parse().unwrap(),
+            ];
+        }
+        (snapshot, scenario.probes)
+    }
+
+    #[test]
+    fn the_guide_has_twelve_pairs_and_four_askers_in_each_family() {
+        let (snapshot, patterns) = guide();
+        let attempts = attempts(&snapshot, &patterns);
+        let web = attempts
+            .iter()
+            .filter(|a| a.port == 80 && a.to_address.is_ipv4())
+            .count();
+        let dns = attempts
+            .iter()
+            .filter(|a| a.port == 53 && a.to_address.is_ipv6())
+            .count();
+        assert_eq!((web, dns, attempts.len()), (12, 8, 40));
+    }
+
+    #[test]
+    fn without_patterns_every_pair_is_asked_on_every_port_that_is_named() {
+        let (snapshot, _) = guide();
+        assert_eq!(
+            attempts(&snapshot, &[]).len(),
+            5 * 4 * 2 * 3,
+            "TCP/80, TCP/53, UDP/53"
+        );
+    }
+
+    #[test]
+    fn a_pod_without_an_interface_of_its_own_is_left_out() {
+        let (mut snapshot, _) = guide();
+        snapshot.pods[0].host_network = true;
+        snapshot.pods[1].phase = Phase::Succeeded;
+        snapshot.pods[2].ips.clear();
+        assert_eq!(snapshot.pods.iter().filter(|pod| can_probe(pod)).count(), 2);
+    }
+}

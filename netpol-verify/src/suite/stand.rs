@@ -1,0 +1,374 @@
+//! A lab that stands: the virtual cluster, what it holds, who enforces, and the eyes on it.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use super::{
+    judged,
+    pairs::{Attempt, attempts, can_probe},
+    prober::{Planned, Prober},
+    scenario::ProbePattern,
+};
+use crate::{
+    bus::LocalBus,
+    cluster::{ClusterState, Node, Object, ObjectKey, ObjectName, Pod, Problem},
+    finding::{JudgedAttempt, Path},
+    flow::{Patience, Tracker},
+    judge::judge,
+    kernel::{KernelFacts, Symbols},
+    lab::{
+        LabNode, LabPod, NetnsError, World,
+        dns::{DnsError, DnsServer, Zone},
+        enforcer::{AnyEnforcer, Enforcer as _, EnforcerError},
+        topology::{Overlay, TopologyError, VirtualCluster, Wiring},
+    },
+    net::NetnsCookie,
+    observe::Decoder,
+    policy::{End, PolicySet, Traffic, compile},
+    sensor::{Mode, NetnsPath, Probe, ProbeError, ProbeSocket, Sensor, SensorError},
+};
+
+/// The environment cannot run the lab: exit code 4, never a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum StandError {
+    /// The virtual cluster.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A namespace.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// The sensor.
+    #[error(transparent)]
+    Sensor(#[from] SensorError),
+    /// The probes.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The enforcer.
+    #[error(transparent)]
+    Enforcer(#[from] EnforcerError),
+    /// The name server.
+    #[error(transparent)]
+    Dns(#[from] DnsError),
+}
+
+/// Messages the in-process bus holds: a burst's batches and every pod's announcement.
+const BUS: usize = 1 << 16;
+/// Our source ports lie below the kernel's own (`ip_local_port_range`, 32768 and up).
+const SOURCE_PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A lab that stands.
+pub struct Stand {
+    cluster: VirtualCluster,
+    state: ClusterState,
+    enforcer: AnyEnforcer,
+    prober: Prober,
+    dns: Option<DnsServer>,
+    cookies: HashMap<ObjectName, NetnsCookie>,
+    next_port: u16,
+    nonce: u32,
+    facts: KernelFacts,
+}
+
+/// What one stage gave.
+#[derive(Debug, Default)]
+pub struct StageResult {
+    /// Every attempt, judged.
+    pub attempts: Vec<JudgedAttempt>,
+    /// Policies that decided at least one of them.
+    pub exercised: Vec<String>,
+    /// What in the policies could not be taken.
+    pub problems: Vec<Problem>,
+}
+
+/// The names of pods' namespaces.
+fn pod_prefix(cluster: &VirtualCluster) -> String {
+    format!("{}pod-", cluster.id().prefix())
+}
+
+impl Stand {
+    /// Puts eyes on a built cluster. `state` must hold its pods; their addresses and nodes are filled in here.
+    ///
+    /// # Errors
+    /// The sensor, a probe socket or the name server cannot start.
+    pub async fn new(
+        cluster: VirtualCluster,
+        state: ClusterState,
+        enforcer: AnyEnforcer,
+    ) -> Result<Self, StandError> {
+        let facts = KernelFacts::of_kernel();
+        let (bus, inbox) = LocalBus::new(BUS);
+        let prefix = pod_prefix(&cluster);
+        let filter = Arc::new(move |name: &str| name.starts_with(&prefix));
+        let sensor = Sensor::start(&facts, Mode::Active, "lab".into(), Arc::new(bus), filter).await?;
+        let decoder = Decoder::new(facts.drop_reasons.clone(), Symbols::of_kernel());
+        let prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
+        // Random, so that no tuple of an earlier run is met in a connection tracking table.
+        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+        let mut stand = Self {
+            cluster,
+            state,
+            enforcer,
+            prober,
+            dns: None,
+            cookies: HashMap::new(),
+            next_port: SOURCE_PORTS.start + u16::try_from(seed % 10_000).unwrap_or(0),
+            nonce: u32::try_from(seed >> 32).unwrap_or(1),
+            facts,
+        };
+        stand.learn_pods().await?;
+        Ok(stand)
+    }
+
+    /// The cluster.
+    #[must_use]
+    pub const fn cluster(&self) -> &VirtualCluster {
+        &self.cluster
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub const fn state(&self) -> &ClusterState {
+        &self.state
+    }
+
+    /// The eyes.
+    #[must_use]
+    pub const fn prober(&self) -> &Prober {
+        &self.prober
+    }
+
+    /// The kernel's facts.
+    #[must_use]
+    pub const fn facts(&self) -> &KernelFacts {
+        &self.facts
+    }
+
+    /// Gives the objects of wired pods their addresses and nodes, and opens what probes and names need.
+    async fn learn_pods(&mut self) -> Result<(), StandError> {
+        let nodes = self.cluster.nodes.iter().map(|node| {
+            Object::Node(Node {
+                name: node.name.clone(),
+                addresses: node.addresses.clone(),
+            })
+        });
+        let snapshot = self.state.snapshot();
+        let pods = self.cluster.pods.iter().filter_map(|built| {
+            let pod = snapshot.pod(&built.name)?;
+            Some(Object::Pod(Pod {
+                node: Some(built.node.clone()),
+                ips: built.addresses.clone(),
+                ..pod.clone()
+            }))
+        });
+        let objects: Vec<Object> = nodes.chain(pods).collect();
+        self.state.apply(objects);
+        let snapshot = self.state.snapshot();
+        self.cookies.clear();
+        for built in &self.cluster.pods {
+            self.cookies.insert(built.name.clone(), built.netns.cookie()?);
+            if snapshot.pod(&built.name).is_some_and(can_probe) {
+                self.prober
+                    .add_socket(ProbeSocket::open(&NetnsPath::from(built.netns.path()))?);
+            }
+        }
+        match &self.dns {
+            Some(server) => server.set_zone(Zone::of(&self.cluster.pods)),
+            None => self.dns = DnsServer::for_cluster(&self.cluster).await?,
+        }
+        Ok(())
+    }
+
+    /// Applies objects: new pods are wired, gone ones unwired, and the enforcer is told.
+    ///
+    /// # Errors
+    /// The kernel or the enforcer refuses.
+    pub async fn apply(&mut self, objects: Vec<Object>) -> Result<(), StandError> {
+        self.state.apply(objects);
+        self.rewire().await?;
+        self.enforce().await
+    }
+
+    /// Deletes objects, as [`Self::apply`].
+    ///
+    /// # Errors
+    /// The kernel or the enforcer refuses.
+    pub async fn delete(&mut self, keys: Vec<ObjectKey>) -> Result<(), StandError> {
+        self.state.delete(keys);
+        self.rewire().await?;
+        self.enforce().await
+    }
+
+    async fn rewire(&mut self) -> Result<(), StandError> {
+        // A pod that is over gives its network back (R28).
+        let mut snapshot = self.state.snapshot();
+        snapshot.pods.retain(|pod| !pod.phase.is_terminal());
+        let gone: Vec<ObjectName> = self
+            .cluster
+            .pods
+            .iter()
+            .filter(|built| snapshot.pod(&built.name).is_none())
+            .map(|built| built.name.clone())
+            .collect();
+        let new: Vec<Pod> = snapshot
+            .pods
+            .iter()
+            .filter(|pod| self.cluster.pod(&pod.name).is_none())
+            .cloned()
+            .collect();
+        if gone.is_empty() && new.is_empty() {
+            return Ok(());
+        }
+        for name in &gone {
+            self.cluster.remove_pod(name).await?;
+        }
+        for pod in &new {
+            self.cluster.add_pod(pod, pod.node.as_deref()).await?;
+        }
+        self.learn_pods().await
+    }
+
+    /// Tells the enforcer how the cluster stands.
+    ///
+    /// # Errors
+    /// It refuses, or does not answer as it should.
+    pub async fn enforce(&mut self) -> Result<(), StandError> {
+        let world = self.world();
+        Ok(self.enforcer.apply(&world).await?)
+    }
+
+    /// The cluster as enforcers see it.
+    #[must_use]
+    pub fn world(&self) -> World {
+        let snapshot = self.state.snapshot();
+        let bridge = match self.cluster.wiring() {
+            Wiring::Bridge {
+                overlay: Overlay::Vxlan,
+            } => Some("cni0"),
+            Wiring::Bridge {
+                overlay: Overlay::HostGateway,
+            } => Some("cbr0"),
+            Wiring::Routed => None,
+        };
+        let nodes = self.cluster.nodes.iter().map(|node| LabNode {
+            name: node.name.clone(),
+            netns: node.netns.path(),
+            addresses: node.addresses.clone(),
+            bridge: bridge.map(str::to_owned),
+        });
+        let pods = self.cluster.pods.iter().filter_map(|built| {
+            Some(LabPod {
+                pod: snapshot.pod(&built.name)?.clone(),
+                node: built.node.clone(),
+                netns: built.netns.path(),
+                host_interface: built.host_interface.clone(),
+            })
+        });
+        World {
+            nodes: nodes.collect(),
+            pods: pods.collect(),
+            snapshot: snapshot.clone(),
+        }
+    }
+
+    /// Probes the pairs and judges what became of each.
+    ///
+    /// # Errors
+    /// A probe cannot be made.
+    pub async fn probe(&mut self, stage: &str, patterns: &[ProbePattern]) -> Result<StageResult, StandError> {
+        let snapshot = self.state.snapshot();
+        let (set, problems) = compile(&snapshot);
+        let attempts = attempts(&snapshot, patterns);
+        let mut planned = Vec::with_capacity(attempts.len());
+        let mut asked = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            if let Some(plan) = self.plan(&attempt) {
+                planned.push(plan);
+                asked.push(attempt);
+            }
+        }
+        let decided = self.prober.run(&planned).await?;
+        let mut result = StageResult {
+            problems,
+            ..StageResult::default()
+        };
+        for (attempt, decided) in asked.iter().zip(decided) {
+            let judgement = judge(decide(&set, attempt), decided.outcome);
+            for side in [&judgement.expected.egress, &judgement.expected.ingress] {
+                let isolating = side.isolating.iter().map(ToString::to_string);
+                let allowing = side.allowing.iter().map(|rule| rule.policy.to_string());
+                result.exercised.extend(isolating.chain(allowing));
+            }
+            let path = self.path(attempt);
+            result
+                .attempts
+                .push(judged::line(stage, attempt, path, &judgement, decided.latency));
+        }
+        result.exercised.sort();
+        result.exercised.dedup();
+        Ok(result)
+    }
+
+    fn plan(&mut self, attempt: &Attempt) -> Option<Planned> {
+        let source = *self.cookies.get(&attempt.from)?;
+        let destination = self.cookies.get(&attempt.to).copied();
+        self.next_port += 1;
+        if self.next_port >= SOURCE_PORTS.end {
+            self.next_port = SOURCE_PORTS.start;
+        }
+        self.nonce = self.nonce.wrapping_add(0x9e37_79b9);
+        Some(Planned {
+            source,
+            destination,
+            probe: Probe {
+                protocol: attempt.protocol,
+                source: SocketAddr::new(attempt.from_address, self.next_port),
+                destination: SocketAddr::new(attempt.to_address, attempt.port),
+                nonce: self.nonce,
+            },
+        })
+    }
+
+    fn path(&self, attempt: &Attempt) -> Path {
+        let node = |name| self.cluster.pod(name).map(|pod| pod.node.as_str());
+        match (node(&attempt.from), node(&attempt.to)) {
+            (Some(from), Some(to)) if from == to => Path::SameNode,
+            _ => Path::CrossNode,
+        }
+    }
+
+    /// Stops the enforcer and removes everything.
+    ///
+    /// # Errors
+    /// With the first thing that could not be stopped or removed; everything is tried.
+    pub async fn down(mut self) -> Result<(), StandError> {
+        self.dns = None;
+        drop(self.prober);
+        let stopped = self.enforcer.stop().await;
+        let removed = self.cluster.remove().await;
+        stopped?;
+        Ok(removed?)
+    }
+
+    /// Ends the watch and hands back what stays: the cluster and what it holds. The enforcer's rules stay in place.
+    #[must_use]
+    pub fn into_parts(self) -> (VirtualCluster, ClusterState, AnyEnforcer) {
+        (self.cluster, self.state, self.enforcer)
+    }
+}
+
+fn decide(set: &PolicySet, attempt: &Attempt) -> crate::policy::Decision {
+    set.decide(&Traffic {
+        from: End::Pod {
+            name: attempt.from.clone(),
+            address: attempt.from_address,
+        },
+        to: End::Pod {
+            name: attempt.to.clone(),
+            address: attempt.to_address,
+        },
+        protocol: attempt.protocol,
+        port: attempt.port,
+    })
+}
+
+/// How long a user's enforcer has for an answer.
+pub const ENFORCER_LIMIT: Duration = crate::lab::enforcer::External::LIMIT;

@@ -1,0 +1,62 @@
+//! Debian packages: which are missing, and installing them where that is allowed.
+
+use anyhow::{Result, bail};
+
+use crate::command;
+
+/// What the lab uses when it is there: the real CNI plugins, nft, ip.
+pub(crate) const LAB: [&str; 4] = ["containernetworking-plugins", "iproute2", "kmod", "nftables"];
+
+/// What the BPF toolchain is made of on Debian. `bpf-linker` itself comes from crates.
+pub(crate) const BPF: [&str; 8] = [
+    "cargo-web",
+    "libpolly-22-dev",
+    "libstd-rust-web-dev-bpf",
+    "libxml2-dev",
+    "libzstd-dev",
+    "llvm-22-dev",
+    "rustc-web",
+    "zlib1g-dev",
+];
+
+/// Installs what is missing of `packages`, and says what for; nothing is asked of the package manager when all is there.
+pub(crate) fn ensure(packages: &[&str], purpose: &str) -> Result<()> {
+    let missing: Vec<&str> = packages
+        .iter()
+        .copied()
+        .filter(|name| !is_installed(name))
+        .collect();
+    if missing.is_empty() {
+        println!("Packages for {purpose}: all there.");
+        return Ok(());
+    }
+    let by_hand = format!("apt-get install -y --no-install-recommends {}", missing.join(" "));
+    if !command::is_root() {
+        bail!(
+            "missing for {purpose}: {}. As root: {by_hand}",
+            missing.join(", ")
+        );
+    }
+    if command::find("apt-get").is_none() {
+        bail!(
+            "missing for {purpose}: {}. This is no Debian; install what has these names there and try again",
+            missing.join(", ")
+        );
+    }
+    println!("Installing for {purpose}: {}", missing.join(", "));
+    command::run(command::program("apt-get").args(["update", "-q"]))?;
+    command::run(
+        command::program("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["install", "-y", "-q", "--no-install-recommends"])
+            .args(missing),
+    )
+}
+
+/// Whether a package is installed; `false` also where there is no dpkg.
+fn is_installed(name: &str) -> bool {
+    command::program("dpkg-query")
+        .args(["-W", "-f=${db:Status-Status}", name])
+        .output()
+        .is_ok_and(|output| output.status.success() && output.stdout == b"installed")
+}
