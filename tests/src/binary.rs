@@ -228,7 +228,7 @@ impl StandingLab {
         let file = File::create("/run/netpol-verify-tests.lock")?;
         file.lock()?;
         ensure!(
-            !Path::new("/run/netpol-verify/lab-lab.json").exists(),
+            !Path::new("/run/netpol-verify/lab-default.json").exists(),
             "a lab is up on this machine; run `netpol-verify lab down` first"
         );
         Ok(Self(file))
@@ -237,7 +237,7 @@ impl StandingLab {
 
 impl Drop for StandingLab {
     fn drop(&mut self) {
-        let standing = Path::new("/run/netpol-verify/lab-lab.json").exists();
+        let standing = Path::new("/run/netpol-verify/lab-default.json").exists();
         if standing && let Ok(clean) = Npv::new("lab --clean") {
             let _ = clean.run();
         }

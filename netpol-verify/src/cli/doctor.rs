@@ -1,6 +1,6 @@
 //! `doctor`: what this machine can do, and what each lack costs.
 
-use std::{path::Path, process::ExitCode};
+use std::{fmt::Write as _, path::Path, process::ExitCode};
 
 use caps::{CapSet, Capability};
 use serde::Serialize;
@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     exit::Exit,
     options::{Output, OutputOptions},
+    stream::say,
 };
 use crate::{
     kernel::{KernelFacts, Symbols},
@@ -29,25 +30,31 @@ struct Finding {
 /// Looks, prints, and exits with 4 when something required is missing.
 pub(super) fn main(options: &OutputOptions) -> ExitCode {
     let findings = look();
-    match options.output {
+    let text = match options.output {
         Output::Json => match serde_json::to_string_pretty(&findings) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => text,
             Err(error) => return super::exit::fail(Exit::Environment, &error),
         },
         Output::Table => {
+            let mut text = String::new();
             for finding in &findings {
                 let mark = match (finding.ok, finding.required) {
                     (true, _) => "ok",
                     (false, true) => "MISSING",
                     (false, false) => "lacking",
                 };
-                println!(
+                let _ = writeln!(
+                    text,
                     "{mark:<9}{:<26}{}",
                     finding.what,
                     crate::report::escape(&finding.detail)
                 );
             }
+            text
         }
+    };
+    if let Err(error) = say(&text) {
+        return super::exit::fail(Exit::Environment, &error);
     }
     let able = findings.iter().all(|finding| finding.ok || !finding.required);
     if able { Exit::Good } else { Exit::Environment }.into()

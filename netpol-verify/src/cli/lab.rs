@@ -2,17 +2,19 @@
 
 use std::{
     fs,
-    io::{IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::Path,
     process::ExitCode,
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     exit::{Exit, fail},
     options::{LabArguments, LabCommand, LabFiles, LabRun, LabVerify, Output},
+    stream::{complain, say},
 };
 use crate::{
     cluster::{ClusterState, Loaded, Object, Problem},
@@ -39,7 +41,7 @@ enum LabError {
     #[error("{0}: no pod is left to probe; see the problems above")]
     NoPods(String),
     #[error("reading {path}: {source}")]
-    Read { path: String, source: std::io::Error },
+    Read { path: String, source: io::Error },
     #[error("nothing in the manifests could be taken; see the problems above")]
     NothingLeft,
     #[error(transparent)]
@@ -57,7 +59,11 @@ enum LabError {
     )]
     NotRoot,
     #[error("starting the runtime: {0}")]
-    Runtime(#[source] std::io::Error),
+    Runtime(#[source] io::Error),
+    #[error("writing the report as JSON: {0}")]
+    Json(#[source] serde_json::Error),
+    #[error("writing to standard output: {0}")]
+    Output(#[from] io::Error),
     #[error("interrupted; everything that was made is removed")]
     Interrupted,
 }
@@ -79,6 +85,8 @@ impl LabError {
             | Self::Objects(_)
             | Self::NotRoot
             | Self::Runtime(_)
+            | Self::Json(_)
+            | Self::Output(_)
             | Self::Interrupted => Exit::Environment,
         }
     }
@@ -90,8 +98,10 @@ pub(super) fn main(arguments: LabArguments) -> ExitCode {
     if let LabCommand::Run(run) | LabCommand::Up(run) = &command
         && run.list_faults
     {
-        list_faults();
-        return Exit::Good.into();
+        return match list_faults() {
+            Ok(()) => Exit::Good.into(),
+            Err(error) => fail(Exit::Environment, &error),
+        };
     }
     match carry_out(command) {
         Ok(exit) => exit,
@@ -99,10 +109,9 @@ pub(super) fn main(arguments: LabArguments) -> ExitCode {
     }
 }
 
-fn list_faults() {
-    for fault in Fault::ALL {
-        println!("{:<28}{}", fault.id(), fault.describe());
-    }
+fn list_faults() -> io::Result<()> {
+    let lines = Fault::ALL.map(|fault| format!("{:<28}{}", fault.id(), fault.describe()));
+    say(&lines.join("\n"))
 }
 
 fn carry_out(command: LabCommand) -> Result<ExitCode, LabError> {
@@ -131,29 +140,31 @@ fn carry_out(command: LabCommand) -> Result<ExitCode, LabError> {
 
 /// Ctrl-C drops the work, and dropping removes what it made.
 async fn interruptible(work: impl Future<Output = Result<ExitCode, LabError>>) -> Result<ExitCode, LabError> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(LabError::Runtime)?;
+    // Both before the work begins, which may block for a while before it first waits.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(LabError::Runtime)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(LabError::Runtime)?;
     tokio::select! {
         done = work => done,
-        _ = tokio::signal::ctrl_c() => Err(LabError::Interrupted),
+        _ = interrupt.recv() => Err(LabError::Interrupted),
         _ = terminate.recv() => Err(LabError::Interrupted),
     }
 }
 
 fn clean(dir: &RuntimeDir) -> Result<ExitCode, LabError> {
+    let _lock = LabLock::acquire(dir)?;
     let removed = residue::clean(dir, true)?;
     for one in &removed {
-        println!("removed {one}");
+        say(&format!("removed {one}"))?;
     }
     if removed.is_empty() {
-        println!("nothing was left behind");
+        say("nothing was left behind")?;
     }
     Ok(Exit::Good.into())
 }
 
 fn say_problems(problems: &[Problem]) {
     for problem in problems {
-        eprintln!("netpol-verify: {}", report::escape(&problem.to_string()));
+        complain(&report::escape(&problem.to_string()));
     }
 }
 
@@ -229,7 +240,7 @@ async fn run(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
 
 /// A bar on a terminal, nothing in a pipe.
 fn progress(stages: usize) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(u64::try_from(stages).unwrap_or(0));
@@ -241,20 +252,18 @@ fn progress(stages: usize) -> ProgressBar {
 
 fn print(report: &Run, output: Output) -> Result<ExitCode, LabError> {
     let text = match output {
-        Output::Json => report::json(report).map_err(|error| LabError::Runtime(error.into()))?,
+        Output::Json => report::json(report).map_err(LabError::Json)?,
         Output::Table => {
             let columns = comfy_table::Table::new().width();
-            let stdout = std::io::stdout().is_terminal();
+            let stdout = io::stdout().is_terminal();
             report::table(
                 report,
                 Style::for_stream(stdout, std::env::var_os("NO_COLOR").as_deref(), columns),
             )
         }
     };
-    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(LabError::Runtime(error)),
-        _ => Ok(report.exit_code().into()),
-    }
+    say(&text)?;
+    Ok(report.exit_code().into())
 }
 
 async fn up(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
@@ -267,31 +276,32 @@ async fn up(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
         say_problems(&loaded.problems);
         stand.apply(loaded.objects).await?;
     }
-    let (cluster, state, _enforcer) = stand.into_parts();
+    let (cluster, state, mut enforcer) = stand.into_parts();
+    enforcer.let_go().await.map_err(StandError::from)?;
     let mut saved = LabState::new(DEFAULT_LAB, cluster.record(), labels.enforcer.clone())?;
     saved.cni = labels.cni.clone();
     saved.fault = labels.fault.clone();
     saved.enforcer_timeout = run.enforcer_timeout;
     saved.objects = serde_json::to_value(&state).map_err(LabError::Objects)?;
     saved.save(dir)?;
-    println!(
+    say(&format!(
         "The lab stands: {} nodes, {} pods ({}); enforcer {}.",
         cluster.nodes.len(),
         cluster.pods.len(),
         cluster.used,
-        labels.enforcer
-    );
+        report::escape(&labels.enforcer)
+    ))?;
     for pod in &cluster.pods {
         let addresses: Vec<String> = pod.addresses.iter().map(ToString::to_string).collect();
-        println!(
+        say(&format!(
             "  {:<32}{:<8}{}  (ip netns exec {} …)",
-            pod.name.to_string(),
+            report::escape(&pod.name.to_string()),
             pod.node,
             addresses.join(" "),
             pod.netns.name()
-        );
+        ))?;
     }
-    println!("Next: netpol-verify lab apply -f FILE · lab verify · lab down");
+    say("Next: netpol-verify lab apply -f FILE · lab verify · lab down")?;
     cluster.leave_standing()?;
     Ok(Exit::Good.into())
 }
@@ -321,14 +331,16 @@ async fn change(files: &LabFiles, dir: &RuntimeDir, delete: bool) -> Result<Exit
     let (mut stand, mut saved) = reopen(dir).await?;
     let keys: Vec<_> = loaded.objects.iter().map(Object::key).collect();
     for key in &keys {
-        println!("{key} {}", if delete { "deleted" } else { "applied" });
+        let done = if delete { "deleted" } else { "applied" };
+        say(&format!("{} {done}", report::escape(&key.to_string())))?;
     }
     if delete {
         stand.delete(keys).await?;
     } else {
         stand.apply(loaded.objects).await?;
     }
-    let (cluster, state, _enforcer) = stand.into_parts();
+    let (cluster, state, mut enforcer) = stand.into_parts();
+    enforcer.let_go().await.map_err(StandError::from)?;
     saved.cluster = cluster.record();
     saved.objects = serde_json::to_value(&state).map_err(LabError::Objects)?;
     saved.save(dir)?;
@@ -357,6 +369,8 @@ async fn verify(verify: &LabVerify, dir: &RuntimeDir) -> Result<ExitCode, LabErr
         .stage(&mut stand, "verify", Some("The lab as it stands"), &[])
         .await?;
     let report = recorder.finish(&stand, labels, intent.as_ref());
+    let (_, _, mut enforcer) = stand.into_parts();
+    enforcer.let_go().await.map_err(StandError::from)?;
     print(&report, verify.print.output)
 }
 
@@ -383,6 +397,6 @@ async fn down(dir: &RuntimeDir) -> Result<ExitCode, LabError> {
     }
     LabState::remove(dir, DEFAULT_LAB)?;
     residue::clean(dir, false)?;
-    println!("The lab is gone.");
+    say("The lab is gone.")?;
     Ok(Exit::Good.into())
 }

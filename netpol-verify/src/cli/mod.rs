@@ -5,6 +5,7 @@ pub mod exit;
 mod lab;
 mod manual;
 mod options;
+mod stream;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 

@@ -6,6 +6,7 @@
 //!  LossTotals ---> losses (which namespaces lost records, when)
 //! ```
 
+mod datagrams;
 mod losses;
 mod outcome;
 mod trace;

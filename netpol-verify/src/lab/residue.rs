@@ -10,8 +10,8 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
+    sys::signal::{Signal, kill, killpg},
+    unistd::{Pid, getpgid},
 };
 
 use super::{
@@ -226,10 +226,20 @@ impl Sweep<'_> {
     }
 }
 
-/// Ends a process if it is still the one that was started; says whether it was.
+/// Ends a process if it is still the one that was started, and its group if it leads one; says whether it was.
 fn end(process: ProcessId) -> bool {
-    process.is_alive()
-        && i32::try_from(process.pid).is_ok_and(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok())
+    let Ok(pid) = i32::try_from(process.pid).map(Pid::from_raw) else {
+        return false;
+    };
+    if !process.is_alive() {
+        return false;
+    }
+    // Brought programs are started as leaders of their own group: what they started goes with them.
+    if getpgid(Some(pid)) == Ok(pid) {
+        killpg(pid, Signal::SIGKILL).is_ok()
+    } else {
+        kill(pid, Signal::SIGKILL).is_ok()
+    }
 }
 
 #[cfg(test)]

@@ -292,8 +292,13 @@ impl Follower {
 
     fn announce(&self, announcement: Announcement) {
         if let Err(rejected) = self.bus.publish(Message::Announcement(announcement)) {
-            // Without the announcement its pod counts as not watched: no verdict, no false one.
-            tracing::error!(gone = rejected.gone, "The bus did not take an announcement.");
+            // Without the announcement its pod counts as not watched: no verdict, no false one. A reader that is gone
+            // wants none.
+            if rejected.gone {
+                tracing::debug!("The bus has no reader any more.");
+            } else {
+                tracing::error!("The bus is full and did not take an announcement.");
+            }
         }
     }
 

@@ -231,6 +231,10 @@ impl Stand {
     /// # Errors
     /// It refuses, or does not answer as it should.
     pub async fn enforce(&mut self) -> Result<(), StandError> {
+        // Noted before it is told anything: should this process be killed, the next run ends it.
+        if let Some(process) = self.enforcer.start()? {
+            self.cluster.record_process(process)?;
+        }
         let world = self.world();
         Ok(self.enforcer.apply(&world).await?)
     }

@@ -1,5 +1,11 @@
 //! One integration binary; each module is a contract.
 
+// Every fault of the lab against the literal prediction of what it touches.
+mod lab_faults;
+// Killed and interrupted runs leave nothing.
+mod lab_killed;
+// Enforcers that anyone brings, good and bad.
+mod lab_program;
 // The stages' arrows, the doors of outside types, and who may read a clock.
 mod arrows;
 // The fallback of older kernels, and pods that go while they are watched.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    datagrams::Datagrams,
     losses::LossLog,
     outcome::Outcome,
     trace::{AnswerSeen, Trace, Window},
@@ -45,8 +46,8 @@ const KEPT: usize = 1 << 20;
 pub struct Tracker {
     traces: HashMap<AttemptKey, Trace>,
     order: VecDeque<AttemptKey>,
-    /// The latest datagram from a socket: its answer says whom it is for, not what it answers.
-    datagrams: HashMap<SocketAddr, AttemptKey>,
+    /// A datagram's answer says whom it is for, not what it answers.
+    datagrams: Datagrams,
     watch: Watch,
     losses: LossLog,
     sequence: Option<u64>,
@@ -71,7 +72,7 @@ impl Tracker {
         Self {
             traces: HashMap::new(),
             order: VecDeque::new(),
-            datagrams: HashMap::new(),
+            datagrams: Datagrams::default(),
             watch: Watch::default(),
             losses: LossLog::default(),
             sequence: None,
@@ -131,13 +132,13 @@ impl Tracker {
                 Some(key)
             }
             Packet::Datagram { key, to } => {
-                // Towards a socket that sent one before: an answer to it, and no attempt of its own.
-                let answered = self.datagrams.get(&to).copied();
+                // Towards a socket that asked its sender: an answer, and no attempt of its own.
+                let answered = self.datagrams.answered(key.source, to);
                 if let Some(asked) = answered {
                     self.back(asked, time, netns, ifindex, &at, AnswerSeen::Datagram);
                 }
                 if answered.is_none() {
-                    self.datagrams.insert(key.source, key);
+                    self.datagrams.asked(key, to);
                     self.forward(key, time, netns, ifindex, at, to);
                 }
                 Some(answered.unwrap_or(key))
@@ -237,8 +238,8 @@ impl Tracker {
     /// Lets go of an attempt that has been judged.
     pub fn forget(&mut self, key: &AttemptKey) {
         self.traces.remove(key);
-        if key.protocol == Protocol::Udp && self.datagrams.get(&key.source) == Some(key) {
-            self.datagrams.remove(&key.source);
+        if key.protocol == Protocol::Udp {
+            self.datagrams.forget(key);
         }
     }
 }

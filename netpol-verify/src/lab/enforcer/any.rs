@@ -84,6 +84,30 @@ pub enum AnyEnforcer {
     External(External),
 }
 
+impl AnyEnforcer {
+    /// Starts what must run before it can be told anything; its process number, if it was started now.
+    ///
+    /// # Errors
+    /// A user's program cannot be started.
+    pub fn start(&mut self) -> Result<Option<u32>, EnforcerError> {
+        match self {
+            Self::None | Self::Nftables(_) => Ok(None),
+            Self::External(enforcer) => enforcer.start(),
+        }
+    }
+
+    /// Ends what lives no longer than this process; rules stay as they are.
+    ///
+    /// # Errors
+    /// A user's program does not end.
+    pub async fn let_go(&mut self) -> Result<(), EnforcerError> {
+        match self {
+            Self::None | Self::Nftables(_) => Ok(()),
+            Self::External(enforcer) => enforcer.stop().await,
+        }
+    }
+}
+
 impl Enforcer for AnyEnforcer {
     async fn apply(&mut self, world: &World) -> Result<(), EnforcerError> {
         match self {

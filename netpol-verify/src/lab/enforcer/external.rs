@@ -46,7 +46,7 @@ enum State {
 
 #[derive(Debug)]
 struct Running {
-    child: Child,
+    child: Group,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     said: Arc<Mutex<VecDeque<String>>>,
@@ -80,6 +80,21 @@ impl External {
         &self.program
     }
 
+    /// Starts the program, if it has not been; its number, if it was started now.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(&mut self) -> Result<Option<u32>, EnforcerError> {
+        if !matches!(self.state, State::NotStarted) {
+            return Ok(None);
+        }
+        let running = Running::start(&self.program)
+            .map_err(|source| self.error(ProgramTrouble::Start(source), Vec::new()))?;
+        let number = running.child.0.id();
+        self.state = State::Running(Box::new(running));
+        Ok(number)
+    }
+
     fn error(&self, trouble: ProgramTrouble, said: Vec<String>) -> EnforcerError {
         EnforcerError::Program {
             program: self.program.clone(),
@@ -96,13 +111,12 @@ impl Enforcer for External {
             .map_err(|source| self.error(ProgramTrouble::Encode { generation, source }, Vec::new()))?;
         line.push(b'\n');
 
+        self.start()?;
         // Taken out for the time of the exchange: whoever is cut short half-way must not go on with this program.
         let mut running = match std::mem::replace(&mut self.state, State::Failed { generation }) {
-            State::NotStarted => Box::new(
-                Running::start(&self.program)
-                    .map_err(|source| self.error(ProgramTrouble::Start(source), Vec::new()))?,
-            ),
             State::Running(running) => running,
+            // One that is not started was started above.
+            State::NotStarted => return Err(self.error(ProgramTrouble::Gone { generation }, Vec::new())),
             State::Failed { generation } => {
                 self.state = State::Failed { generation };
                 return Err(self.error(ProgramTrouble::Gone { generation }, Vec::new()));
@@ -143,7 +157,7 @@ impl Enforcer for External {
         };
         let ended = async {
             tokio::select! {
-                ended = child.wait() => ended,
+                ended = child.0.wait() => ended,
                 // Its output may end long before it does.
                 ended = async { drain.await; std::future::pending().await } => ended,
             }
@@ -181,7 +195,7 @@ impl Running {
         let shown = program.display().to_string();
         let listener = tokio::spawn(listen(BufReader::new(stderr), Arc::clone(&said), shown));
         Ok(Self {
-            child,
+            child: Group(child),
             input,
             output,
             said,
@@ -237,7 +251,7 @@ impl Running {
 
     /// How the program ended, when it did; closing its output and ending are not quite the same moment.
     async fn how_it_ended(&mut self) -> Option<String> {
-        let ended = time::timeout(Duration::from_secs(1), self.child.wait()).await;
+        let ended = time::timeout(Duration::from_secs(1), self.child.0.wait()).await;
         ended.ok().and_then(Result::ok).map(|status| status.to_string())
     }
 
@@ -251,11 +265,27 @@ impl Running {
 
 /// Ends the program and what it started, by the number of the group it was started in, never by name. The number
 /// is its own as long as nobody waited for it.
-async fn kill(child: &mut Child) {
-    if let Some(group) = child.id().and_then(|id| i32::try_from(id).ok()) {
-        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+async fn kill(child: &mut Group) {
+    child.signal();
+    let _ = child.0.wait().await;
+}
+
+/// A program and what it started; ended when dropped, as by a Ctrl-C in the middle.
+#[derive(Debug)]
+struct Group(Child);
+
+impl Group {
+    fn signal(&self) {
+        if let Some(group) = self.0.id().and_then(|id| i32::try_from(id).ok()) {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
     }
-    let _ = child.wait().await;
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal();
+    }
 }
 
 /// The last lines on standard error, once it is closed. A grandchild may hold it open: then what there is.

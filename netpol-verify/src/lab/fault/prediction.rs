@@ -32,7 +32,8 @@ pub enum Effect {
 /// does not touch it, or when the specification leaves the attempt open.
 ///
 /// - `startup-reply-lost` touches what an egress-isolated pod is allowed to open: its egress side makes the flow's
-///   entry, and the request left before that side was there.
+///   entry, and the request left before that side was there. Where nobody answers (UDP and SCTP without a server),
+///   there is no answer to lose, and the attempt stays as it is.
 /// - `retransmitted-syn-accepted` touches TCP only.
 #[must_use]
 pub fn touched(

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::mpsc,
     thread,
 };
 
@@ -248,7 +249,8 @@ async fn wire(wiring: Wiring, plugins: Option<&PluginWiring>, site: &Site) -> Re
     }
 }
 
-/// A plugin takes its tens of milliseconds away from the runtime's workers.
+/// A plugin takes its tens of milliseconds away from the runtime's workers. Whoever gives up waiting waits all the same:
+/// a plugin at work while its cluster is removed would leave behind what it makes.
 async fn blocking<T: Send + 'static>(
     netns: &Netns,
     work: impl FnOnce() -> Result<T, WiringError> + Send + 'static,
@@ -257,7 +259,22 @@ async fn blocking<T: Send + 'static>(
         name: netns.name().to_owned(),
         why: why.to_string(),
     };
+    let (over, ended) = mpsc::channel::<()>();
+    let _ended = Ended(ended);
+    let work = move || {
+        let _over = over;
+        work()
+    };
     tokio::task::spawn_blocking(work).await.map_err(died)?
+}
+
+/// Waits, when dropped, until the other end is dropped.
+struct Ended(mpsc::Receiver<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.recv();
+    }
 }
 
 /// Takes a pod's link and namespace away.
