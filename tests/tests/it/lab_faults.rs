@@ -41,7 +41,8 @@ fn predicted(fault: Option<Fault>, world: &World, one: &JudgedAttempt) -> Result
         Ok::<_, anyhow::Error>(ObjectName::new(namespace, name))
     };
     let (from, to) = (name(&one.from)?, name(&one.to)?);
-    let effect = fault.and_then(|fault| touched(fault, world, &from, &to, one.family, one.protocol, one.port));
+    let effect =
+        fault.and_then(|fault| touched(fault, world, &from, &to, one.family, one.protocol, one.port));
     // What has no answer has none to lose: only kernels (TCP) and the name server answer here. An ICMP error about a
     // datagram is no packet of the flow, and passes.
     let answers = one.protocol == Protocol::Tcp || one.to == "kube-system/kube-dns";
@@ -144,7 +145,10 @@ async fn every_fault_touches_what_it_must_and_nothing_else_in_the_guide() -> Res
         overlay: Overlay::Vxlan,
     };
     // The guide has no ipBlock.
-    assert_eq!(untouched(&every_fault("guide", flannel).await?), [Fault::ExceptIgnored]);
+    assert_eq!(
+        untouched(&every_fault("guide", flannel).await?),
+        [Fault::ExceptIgnored]
+    );
     assert_eq!(
         untouched(&every_fault("guide", Wiring::Routed).await?),
         [Fault::ExceptIgnored, Fault::BridgeNfOff]
@@ -157,7 +161,11 @@ fn the_flag_puts_the_fault_in_and_the_report_names_it() -> Result<()> {
     if !as_root() {
         return Ok(());
     }
-    for fault in [Fault::EgressUnsupported, Fault::StartupReplyLost, Fault::ExceptIgnored] {
+    for fault in [
+        Fault::EgressUnsupported,
+        Fault::StartupReplyLost,
+        Fault::ExceptIgnored,
+    ] {
         let ran = Npv::new("lab --cni enforcing -o json --scenario")?
             .arg(SHOP)
             .arg("--fault")

@@ -31,7 +31,10 @@ fn what_a_killed_run_left_is_removed_by_the_next() -> Result<()> {
             "lab --cni enforcing --wiring routed",
             "lab --enforcer exec:deploy/examples/enforcer.py",
         ];
-        killed.push((after, cut_short(words[index % words.len()], after, Signal::SIGKILL)?));
+        killed.push((
+            after,
+            cut_short(words[index % words.len()], after, Signal::SIGKILL)?,
+        ));
     }
     assert!(
         killed.iter().any(|(_, ran)| ran.code.is_none()),
@@ -40,7 +43,8 @@ fn what_a_killed_run_left_is_removed_by_the_next() -> Result<()> {
     let next = Npv::new("lab --cni enforcing -o json")?.run()?.expect(0)?;
     next.nothing_left()?;
     for (after, ran) in killed {
-        ran.nothing_left().with_context(|| format!("killed after {after:?}"))?;
+        ran.nothing_left()
+            .with_context(|| format!("killed after {after:?}"))?;
     }
     Ok(())
 }
@@ -53,7 +57,10 @@ fn a_program_that_a_killed_run_had_started_is_ended_by_the_next() -> Result<()> 
     let folder = tempfile::tempdir()?;
     let (path, reached) = (folder.path().join("deaf"), folder.path().join("reached"));
     // It hears neither the end of its input nor anything else.
-    fs::write(&path, format!("#!/bin/sh\ntouch {}\nsleep 600\n", reached.display()))?;
+    fs::write(
+        &path,
+        format!("#!/bin/sh\ntouch {}\nsleep 600\n", reached.display()),
+    )?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     let running = Npv::new("lab --enforcer-timeout 60 --enforcer")?
         .arg(format!("exec:{}", path.display()))
@@ -87,10 +94,14 @@ fn an_interrupted_run_says_so_and_leaves_nothing_by_itself() -> Result<()> {
                 }
                 other => assert!(matches!(other, None | Some(1)), "{after:?} {ran:?}"),
             }
-            ran.nothing_left().with_context(|| format!("{signal} after {after:?}"))?;
+            ran.nothing_left()
+                .with_context(|| format!("{signal} after {after:?}"))?;
         }
     }
-    assert!(interrupted > 4, "only {interrupted} of 12 were interrupted in time");
+    assert!(
+        interrupted > 4,
+        "only {interrupted} of 12 were interrupted in time"
+    );
     Ok(())
 }
 

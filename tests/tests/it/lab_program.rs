@@ -26,7 +26,11 @@ fn the_example_enforces_the_guide() -> Result<()> {
     if !as_root() {
         return Ok(());
     }
-    for more in ["--cni enforcing", "--cni enforcing --wiring routed", "--cni flannel"] {
+    for more in [
+        "--cni enforcing",
+        "--cni enforcing --wiring routed",
+        "--cni flannel",
+    ] {
         let ran = lab_with("deploy/examples/enforcer.py".as_ref(), more)?
             .expect(0)
             .context(more)?;
@@ -58,13 +62,37 @@ fn a_wrong_program_is_named_with_its_step_and_gives_no_verdict() -> Result<()> {
         return Ok(());
     }
     let cases = [
-        ("#!/bin/sh\nexit 3\n", 0o755, "ended before it answered generation"),
-        ("#!/bin/sh\nread x; echo '\\033[31mhello'; cat\n", 0o755, "answered generation"),
-        ("#!/bin/sh\nread x; echo '{\"generation\":4242}'; cat\n", 0o755, "answered generation 4242 to generation"),
+        (
+            "#!/bin/sh\nexit 3\n",
+            0o755,
+            "ended before it answered generation",
+        ),
+        (
+            "#!/bin/sh\nread x; echo '\\033[31mhello'; cat\n",
+            0o755,
+            "answered generation",
+        ),
+        (
+            "#!/bin/sh\nread x; echo '{\"generation\":4242}'; cat\n",
+            0o755,
+            "answered generation 4242 to generation",
+        ),
         // What it starts goes with it.
-        ("#!/bin/sh\nsleep 600 & sleep 600\n", 0o755, "did not answer generation"),
-        ("#!/bin/sh\nread x; head -c 9000 /dev/zero; cat\n", 0o755, "more than 4096 bytes"),
-        ("#!/bin/sh\necho why >&2; echo it >&2; exit 1\n", 0o755, "why | it"),
+        (
+            "#!/bin/sh\nsleep 600 & sleep 600\n",
+            0o755,
+            "did not answer generation",
+        ),
+        (
+            "#!/bin/sh\nread x; head -c 9000 /dev/zero; cat\n",
+            0o755,
+            "more than 4096 bytes",
+        ),
+        (
+            "#!/bin/sh\necho why >&2; echo it >&2; exit 1\n",
+            0o755,
+            "why | it",
+        ),
         ("#!/bin/sh\nexit 0\n", 0o644, "cannot be started"),
         ("no program at all\n", 0o755, "cannot be started"),
     ];
