@@ -19,8 +19,13 @@ use options::{Arguments, Command};
 pub fn main() -> ExitCode {
     // Usage errors leave with 2, as clap does by itself.
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env("NETPOL_VERIFY_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(if arguments.verbose { "debug" } else { "warn" }));
+    let filter = EnvFilter::try_from_env("NETPOL_VERIFY_LOG").unwrap_or_else(|_| {
+        EnvFilter::new(if arguments.verbose {
+            "netpol_verify=debug"
+        } else {
+            "warn"
+        })
+    });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
