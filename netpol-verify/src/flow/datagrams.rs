@@ -46,6 +46,12 @@ impl Datagrams {
         }
     }
 
+    /// How many sockets are known.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.latest.len()
+    }
+
     /// Lets go of an attempt.
     pub(super) fn forget(&mut self, key: &AttemptKey) {
         if self
