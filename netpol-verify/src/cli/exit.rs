@@ -37,6 +37,6 @@ pub(super) fn fail(exit: Exit, error: &dyn std::error::Error) -> ExitCode {
         }
         cause = inner.source();
     }
-    super::stream::complain(&crate::report::escape(&text));
+    super::stream::complain(&text);
     exit.into()
 }

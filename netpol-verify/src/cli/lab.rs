@@ -165,7 +165,7 @@ fn clean(dir: &RuntimeDir) -> Result<ExitCode, LabError> {
 
 fn say_problems(problems: &[Problem]) {
     for problem in problems {
-        complain(&report::escape(&problem.to_string()));
+        complain(&problem.to_string());
     }
 }
 
@@ -237,13 +237,15 @@ async fn run(run: LabRun, dir: &RuntimeDir) -> Result<ExitCode, LabError> {
     let bar = progress(scenario.stages.len());
     bar.set_message("building the virtual cluster");
     let (mut stand, mut recorder, labels) = build(&run, &scenario, dir).await?;
+    let said = recorder.problems().len();
     play(&mut stand, &scenario, &mut recorder, |index, title| {
         bar.set_position(u64::try_from(index).unwrap_or(0));
         bar.set_message(title.to_owned());
     })
     .await?;
-    let report = recorder.finish(&stand, labels, intent.as_ref());
     bar.finish_and_clear();
+    say_problems(recorder.problems().get(said..).unwrap_or_default());
+    let report = recorder.finish(&stand, labels, intent.as_ref());
     stand.down().await?;
     print(&report, run.print.output)
 }
@@ -378,6 +380,7 @@ async fn verify(verify: &LabVerify, dir: &RuntimeDir) -> Result<ExitCode, LabErr
     recorder
         .stage(&mut stand, "verify", Some("The lab as it stands"), &[])
         .await?;
+    say_problems(recorder.problems());
     let report = recorder.finish(&stand, labels, intent.as_ref());
     let (_, _, mut enforcer) = stand.into_parts();
     enforcer.let_go().await.map_err(StandError::from)?;

@@ -2,15 +2,20 @@
 
 use std::io::{self, Write as _};
 
+use crate::report::escape_to;
+
 /// Writes a text to standard output, ended by one line feed.
 pub(super) fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     enough(writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()))
 }
 
-/// Writes a line to standard error. There is nobody left to tell when that fails.
+/// A message has an object, a cause and what to do next, each bounded where it arises.
+const LONGEST: usize = 2000;
+
+/// Writes one line to standard error, harmless for a terminal. There is nobody left to tell when that fails.
 pub(super) fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "netpol-verify: {text}");
+    let _ = writeln!(io::stderr(), "netpol-verify: {}", escape_to(text, LONGEST));
 }
 
 /// A closed pipe is no failure.

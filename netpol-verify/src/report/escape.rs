@@ -34,7 +34,7 @@ pub(crate) fn escape_to(text: &str, limit: usize) -> String {
 
 /// Whether a terminal or a reader may be deceived by a character: C0 and C1 controls (ESC, CR, LF, CSI among them),
 /// the bidirectional controls (Unicode Standard Annex 9), line separators, and what has no width.
-const fn is_hostile(character: char) -> bool {
+pub(super) const fn is_hostile(character: char) -> bool {
     matches!(
         character,
         '\u{0}'..='\u{1f}'

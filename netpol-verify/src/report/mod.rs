@@ -17,6 +17,7 @@ pub use document::{
     Coverage, Environment, Intent, KIND, Losses, Policies, Problem, Run, Stage, Tool, VERSION, Wanted,
 };
 pub use escape::escape;
+pub(crate) use escape::escape_to;
 pub use ink::Style;
 pub use json::{json, schema, schema_text};
 pub use run::{Facts, StageTitle};

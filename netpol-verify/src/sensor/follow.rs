@@ -268,7 +268,12 @@ impl Follower {
         let (state, attached) = match attached {
             Ok(attached) => (InterfaceState::Watched { since: Clock.now() }, Some(attached)),
             Err(error) => {
-                tracing::warn!(netns = name, interface = interface.name, %error, "The interface is not watched.");
+                // A pod that went between the look and the attachment is no lack; the next scan finds it gone.
+                if path.0.exists() {
+                    tracing::warn!(netns = name, interface = interface.name, %error, "The interface is not watched.");
+                } else {
+                    tracing::debug!(netns = name, %error, "The pod went before it was watched.");
+                }
                 (
                     InterfaceState::Failed {
                         why: error.to_string(),

@@ -104,6 +104,12 @@ impl Prober {
         self.damaged
     }
 
+    /// Asks the sensor for its counters as they are now.
+    pub async fn settle(&mut self) {
+        self.sensor.sync().await;
+        self.pump();
+    }
+
     /// Sends every probe, retransmits what was dropped or not seen, and returns when each is decided or its time is up.
     ///
     /// # Errors

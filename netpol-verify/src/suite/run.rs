@@ -52,6 +52,12 @@ impl Recorder {
         }
     }
 
+    /// What in the input could not be taken, as far as it is known by now.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
     /// Probes one stage as the lab stands.
     ///
     /// # Errors

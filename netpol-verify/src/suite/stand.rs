@@ -304,6 +304,8 @@ impl Stand {
             }
         }
         let decided = self.prober.run(&planned).await?;
+        // Positive evidence needs no heartbeat, but the report's account of losses does.
+        self.prober.settle().await;
         let mut result = StageResult {
             problems,
             ..StageResult::default()

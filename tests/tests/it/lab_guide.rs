@@ -37,6 +37,12 @@ fn play(words: &str, code: i32) -> Result<Run> {
     assert_eq!(ran.err, "", "{words}: nothing to complain about");
     let run = ran.report().with_context(|| words.to_owned())?;
     assert_eq!(run.losses.total(), 0, "{words}");
+    // Every attempt left its pod, so each was counted at least once.
+    assert!(
+        run.losses.seen >= u64::try_from(run.attempts.len())?,
+        "{words}: {:?}",
+        run.losses
+    );
     Ok(run)
 }
 
