@@ -14,6 +14,7 @@ use crate::{
         HEAD, NPV_DROP_REASON, NPV_SK_BUFF_HEAD, NPV_SK_BUFF_LEN, NPV_SK_BUFF_NETWORK_HEADER,
         NPV_SK_BUFF_PROTOCOL, NPV_SK_BUFF_TAIL,
     },
+    say::say,
 };
 
 /// The copied head of a packet. Bytes after `length` are not the packet's.
@@ -75,7 +76,14 @@ pub(crate) fn observe(ctx: &BtfTracePointContext) {
         Look::Kind(kind) => kind,
         Look::Other => return,
         Look::Fragment => return count(counter::FRAGMENTS, 1),
-        Look::Broken => return count(counter::UNPARSED, 1),
+        Look::Broken => {
+            say!(
+                ctx,
+                "headers of a dropped packet of protocol {:x} cannot be followed",
+                protocol
+            );
+            return count(counter::UNPARSED, 1);
+        }
     };
     let Some(addresses) = addresses(&bytes, &kind) else {
         return;

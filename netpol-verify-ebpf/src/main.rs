@@ -20,6 +20,8 @@ mod kernel;
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod pod;
+#[cfg(target_arch = "bpf")]
+mod say;
 
 #[cfg(target_arch = "bpf")]
 mod entry {

@@ -16,6 +16,7 @@ use crate::{
     emit::{Sight, addresses, count, emit},
     kernel::Typed,
     maps::{NPV_KERNEL_CONTEXT, NPV_NET_DEVICE_ND_NET, NPV_NET_NET_COOKIE, NPV_SK_BUFF_DEV},
+    say::say,
 };
 
 /// The packet's linear part by direct access: a helper call for each header costs more than the whole look.
@@ -87,7 +88,14 @@ pub(crate) fn observe(ctx: &TcContext, vantage: Vantage) {
         Look::Kind(kind) => kind,
         Look::Other => return,
         Look::Fragment => return count(counter::FRAGMENTS, 1),
-        Look::Broken => return count(counter::UNPARSED, 1),
+        Look::Broken => {
+            say!(
+                ctx,
+                "headers of a packet of protocol {:x} cannot be followed",
+                protocol
+            );
+            return count(counter::UNPARSED, 1);
+        }
     };
     let Some(addresses) = addresses(&direct, &kind) else {
         return;
@@ -102,6 +110,13 @@ pub(crate) fn observe(ctx: &TcContext, vantage: Vantage) {
             (*skb).pkt_type,
         )
     };
+    say!(
+        ctx,
+        "a packet of class {} at vantage {} of interface {}",
+        kind.class as u8,
+        vantage as u8,
+        ifindex
+    );
     let sight = Sight {
         vantage,
         // Not by bpf_get_netns_cookie: for a packet without a socket (all that arrives) it answers with the first

@@ -124,9 +124,16 @@ impl Pair {
     /// # Errors
     /// `nft` refuses it.
     pub fn forward(&self, family: &str, declarations: &str, rules: &str) -> Result<()> {
-        let role = "r";
+        self.chain("r", family, "forward", declarations, rules)
+    }
+
+    /// Loads declarations and the rules of a chain at a hook of a namespace, one to a line.
+    ///
+    /// # Errors
+    /// `nft` refuses it.
+    pub fn chain(&self, role: &str, family: &str, hook: &str, declarations: &str, rules: &str) -> Result<()> {
         let ruleset = format!(
-            "table {family} t {{\n{declarations}\nchain f {{\ntype filter hook forward priority 0\n{rules}\n}}\n}}\n"
+            "table {family} t {{\n{declarations}\nchain f {{\ntype filter hook {hook} priority 0\n{rules}\n}}\n}}\n"
         );
         let file = tempfile::NamedTempFile::new()?;
         std::fs::write(file.path(), ruleset)?;

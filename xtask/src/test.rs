@@ -37,6 +37,8 @@ pub(crate) fn run() -> Result<()> {
             totals.read("SKIPPED: kernel tests: not root");
             return Ok(true);
         }
+        // The tests run the binary as a user does; cargo builds it only for its own crate's tests.
+        command::run(command::cargo().args(["build", "--locked", "--package", "netpol-verify"]))?;
         cargo_test(
             &["--package", "netpol-verify-tests"],
             &["--show-output"],

@@ -28,6 +28,7 @@ use crate::{
     },
     policy::Intent,
     report::{self, Run, Style},
+    sensor::Options,
     suite::{Labels, Recorder, Scenario, ScenarioError, Stand, StandError, load, play},
 };
 
@@ -174,6 +175,15 @@ async fn build(
     scenario: &Scenario,
     dir: &RuntimeDir,
 ) -> Result<(Stand, Recorder, Labels), LabError> {
+    let mut options = Options::default();
+    if let Some(path) = &run.ebpf_object {
+        let bytes = fs::read(path).map_err(|source| LabError::Read {
+            path: path.display().to_string(),
+            source,
+        })?;
+        // Read once, used until the process ends.
+        options.object = Some(Box::leak(bytes.into_boxed_slice()));
+    }
     let enforcer = run.enforcer.clone().unwrap_or_else(|| run.cni.enforcer());
     let maker = enforcer.build(run.fault, Duration::from_secs(run.enforcer_timeout))?;
     for removed in residue::clean(dir, false)? {
@@ -200,7 +210,7 @@ async fn build(
         plugins: Plugins::Auto,
     };
     let cluster = VirtualCluster::build(&plan, dir).await?;
-    let mut stand = Stand::new(cluster, state, maker).await?;
+    let mut stand = Stand::with(cluster, state, maker, options).await?;
     stand.enforce().await?;
     Ok((stand, Recorder::new(loaded.problems), labels(run, &enforcer)))
 }

@@ -116,6 +116,10 @@ pub(super) struct LabRun {
     /// Seconds a program of yours has for each answer.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(super) enforcer_timeout: u64,
+    /// Another eBPF object than the embedded one, as `cargo xtask build-ebpf --out` makes it; with `--log` in it, its
+    /// messages are shown by `--verbose`.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(super) ebpf_object: Option<PathBuf>,
     /// Remove what earlier runs left, a standing lab included, and do nothing else.
     #[arg(long)]
     pub(super) clean: bool,

@@ -46,7 +46,7 @@ impl Datagrams {
         }
     }
 
-    /// How many sockets it knows.
+    /// How many sockets are known.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.latest.len()

@@ -142,6 +142,9 @@ impl Drainer {
 
     /// Publishes what is in the ring.
     fn drain(&mut self, ring: &mut RingBuf<MapData>) {
+        if let Some(flush) = &mut self.flush_log {
+            flush();
+        }
         let mut batch = BytesMut::new();
         while let Some(record) = ring.next() {
             batch.extend_from_slice(&record);
@@ -156,9 +159,6 @@ impl Drainer {
 
     /// Empties the ring, reads the losses, and says so.
     fn heartbeat(&mut self, ring: &mut RingBuf<MapData>) {
-        if let Some(flush) = &mut self.flush_log {
-            flush();
-        }
         let before = Clock.now();
         self.drain(ring);
         self.read_losses();

@@ -12,4 +12,6 @@ pub struct Options {
     /// Leaves the kernel's drops alone: then only what crosses pods' interfaces is counted, and nothing that others do
     /// on the machine.
     pub without_drops: bool,
+    /// Another object than the embedded one: one built with `--log`, say.
+    pub object: Option<&'static [u8]>,
 }

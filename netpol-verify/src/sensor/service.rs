@@ -108,7 +108,7 @@ impl Sensor {
         options: Options,
     ) -> Result<Self, SensorError> {
         let attachment = options.attachment.unwrap_or_else(Attachment::of_kernel);
-        let mut object = Object::load_with(EMBEDDED, facts, options)?;
+        let mut object = Object::load_with(options.object.unwrap_or(EMBEDDED), facts, options)?;
         object.set(mode.settings())?;
         let sees_drops = object.sees_drops();
         let (drain, handle) = Drain::start(object.take_maps()?, node.clone(), bus.clone())?;

@@ -24,7 +24,7 @@ use crate::{
     net::NetnsCookie,
     observe::Decoder,
     policy::{End, PolicySet, Traffic, compile},
-    sensor::{Mode, NetnsPath, Probe, ProbeError, ProbeSocket, Sensor, SensorError},
+    sensor::{Mode, NetnsPath, Options, Probe, ProbeError, ProbeSocket, Sensor, SensorError},
 };
 
 /// The environment cannot run the lab: exit code 4, never a verdict.
@@ -94,11 +94,25 @@ impl Stand {
         state: ClusterState,
         enforcer: AnyEnforcer,
     ) -> Result<Self, StandError> {
+        Self::with(cluster, state, enforcer, Options::default()).await
+    }
+
+    /// As [`Self::new`], with choices for the sensor.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub async fn with(
+        cluster: VirtualCluster,
+        state: ClusterState,
+        enforcer: AnyEnforcer,
+        options: Options,
+    ) -> Result<Self, StandError> {
         let facts = KernelFacts::of_kernel();
         let (bus, inbox) = LocalBus::new(BUS);
         let prefix = pod_prefix(&cluster);
         let filter = Arc::new(move |name: &str| name.starts_with(&prefix));
-        let sensor = Sensor::start(&facts, Mode::Active, "lab".into(), Arc::new(bus), filter).await?;
+        let sensor =
+            Sensor::start_with(&facts, Mode::Active, "lab".into(), Arc::new(bus), filter, options).await?;
         let decoder = Decoder::new(facts.drop_reasons.clone(), Symbols::of_kernel());
         let prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
         // Random, so that no tuple of an earlier run is met in a connection tracking table.

@@ -85,7 +85,7 @@ pub(crate) fn run() -> Result<()> {
             for _ in 0..RUNS {
                 floor.push(bench.repeated(name::NOTHING, packet, PACKETS)?.0);
                 let (nanos, recorded) = bench.repeated(program, packet, PACKETS)?;
-                // A run that did something else than it says is no measurement. Test runs round a clock tick's repeats.
+                // A run that did something else than it says is no measurement.
                 ensure!(
                     recorded == u64::from(records),
                     "{what}: {recorded} records of {records}"

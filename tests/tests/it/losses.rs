@@ -22,6 +22,7 @@ const ONLY_PODS: Options = Options {
     ring_bytes: None,
     attachment: None,
     without_drops: true,
+    object: None,
 };
 
 #[tokio::test]

@@ -328,3 +328,46 @@ async fn nothing_stays_attached_when_the_sensor_is_gone() -> Result<()> {
     }
     anyhow::bail!("still attached: {:?}", attached(&pair)?);
 }
+
+#[tokio::test]
+async fn an_enforcer_inside_the_destination_pod_is_an_enforcer() -> Result<()> {
+    if !as_root() {
+        return Ok(());
+    }
+    let pair = Pair::new()?;
+    pair.chain("b", "inet", "input", "", "tcp dport 80 drop")?;
+    let mut prober = prober(&pair).await?;
+    for (port, stopped) in [(80, true), (81, false)] {
+        let plan = plan(&pair, Protocol::Tcp, false, port, 800 + u32::from(port))?;
+        let outcome = run_one(&mut prober, plan).await?.outcome;
+        assert_eq!(dropped(&outcome).is_some(), stopped, "{port}: {outcome:?}");
+        assert_eq!(
+            matches!(outcome, Outcome::Delivered { .. }),
+            !stopped,
+            "{port}: {outcome:?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_source_pod_itself_stops_never_left_and_is_not_judged() -> Result<()> {
+    if !as_root() {
+        return Ok(());
+    }
+    let pair = Pair::new()?;
+    pair.chain("a", "inet", "output", "", "tcp dport 80 drop")?;
+    let mut prober = prober(&pair).await?;
+    let outcome = run_one(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 900)?)
+        .await?
+        .outcome;
+    // A drop before a device was chosen belongs to no namespace that could be named.
+    let Outcome::Unknown {
+        why: UnknownCause::NotSent { place: Some(place) },
+    } = &outcome
+    else {
+        anyhow::bail!("{outcome:?}");
+    };
+    assert_eq!(place.reason, "NETFILTER_DROP");
+    Ok(())
+}

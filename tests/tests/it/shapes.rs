@@ -17,6 +17,7 @@ const ONLY_PODS: Options = Options {
     ring_bytes: None,
     attachment: None,
     without_drops: true,
+    object: None,
 };
 
 fn is_first(packet: &Packet, wanted: AttemptKey) -> bool {

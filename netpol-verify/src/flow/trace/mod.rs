@@ -159,6 +159,9 @@ impl Trace {
         losses: &LossLog,
         patience: Patience,
     ) -> Outcome {
+        if let Some(place) = self.stopped_inside(window) {
+            return Outcome::Dropped { place: place.clone() };
+        }
         let delivered = self
             .delivered
             .iter()
@@ -273,6 +276,25 @@ impl Trace {
             .map_or(Outcome::Unanswered, |place| Outcome::Dropped {
                 place: place.clone(),
             })
+    }
+
+    /// An enforcer may work inside the destination pod's own namespace, behind the head of its interface (netkit,
+    /// netfilter in the pod): then every packet that arrived was dropped there.
+    fn stopped_inside(&self, window: Window) -> Option<&DropPlace> {
+        let destination = window.destination?;
+        let arrived = self
+            .delivered
+            .iter()
+            .filter(|(_, netns, _)| *netns == destination)
+            .count();
+        let stopped = || {
+            self.network_drops()
+                .filter(|drop| drop.place.class == DropClass::Policy && drop.place.netns == destination)
+        };
+        if arrived == 0 || stopped().count() < arrived {
+            return None;
+        }
+        stopped().min_by_key(|drop| drop.time).map(|drop| &drop.place)
     }
 
     /// The drop that a verdict names: an enforcer's before any other, the earliest of them.

@@ -305,5 +305,5 @@ fn a_forgotten_attempt_leaves_nothing_behind() {
     };
     tracker.sighting(sighting(10, A, Where::Sent, ask));
     tracker.forget(&key);
-    assert!(tracker.traces.is_empty() && tracker.datagrams.len() == 0);
+    assert_eq!((tracker.traces.len(), tracker.datagrams.len()), (0, 0));
 }
