@@ -60,8 +60,7 @@ mod entry {
         0
     }
 
-    /// `bpf_get_netns_cookie`, `bpf_ktime_get_ns` and others are open to all; `bpf_probe_read_kernel` and the
-    /// tracepoint ask for a GPL-compatible licence.
+    /// `bpf_probe_read_kernel` and typed loads of kernel structures ask for a GPL-compatible licence.
     #[unsafe(link_section = "license")]
     #[unsafe(no_mangle)]
     static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

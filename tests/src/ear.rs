@@ -136,6 +136,11 @@ pub async fn prober_over(
         reply: std::time::Duration::from_millis(100),
     };
     let mut prober = Prober::new(sensor, inbox, decoder, Tracker::new(patience));
+    let scope: Result<_> = ["a", "b", "r"]
+        .into_iter()
+        .map(|role| cookie(pair, role))
+        .collect();
+    prober.only_drops_in(scope?);
     for role in senders {
         prober.add_socket(ProbeSocket::open(&NetnsPath::from(pair.path(role)))?);
     }

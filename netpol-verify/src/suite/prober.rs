@@ -1,7 +1,10 @@
 //! Sends probes and waits until each is decided: by its delivery or its drop in microseconds, by silence when there is
 //! nothing else.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use crate::{
     bus::{LocalInbox, Message},
@@ -84,6 +87,11 @@ impl Prober {
     /// Adds a pod that probes can be sent from.
     pub fn add_socket(&mut self, socket: ProbeSocket) {
         self.sockets.insert(socket.netns(), socket);
+    }
+
+    /// The namespaces whose drops count, besides the pods'.
+    pub fn only_drops_in(&mut self, scope: HashSet<NetnsCookie>) {
+        self.tracker.only_drops_in(scope);
     }
 
     /// The sensor.

@@ -1,6 +1,11 @@
 //! A lab that stands: the virtual cluster, what it holds, who enforces, and the eyes on it.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     judged,
@@ -177,13 +182,20 @@ impl Stand {
         self.state.apply(objects);
         let snapshot = self.state.snapshot();
         self.cookies.clear();
+        let mut scope = HashSet::from([self.cluster.fabric().cookie()?]);
+        for node in &self.cluster.nodes {
+            scope.insert(node.netns.cookie()?);
+        }
         for built in &self.cluster.pods {
-            self.cookies.insert(built.name.clone(), built.netns.cookie()?);
+            let cookie = built.netns.cookie()?;
+            scope.insert(cookie);
+            self.cookies.insert(built.name.clone(), cookie);
             if snapshot.pod(&built.name).is_some_and(can_probe) {
                 self.prober
                     .add_socket(ProbeSocket::open(&NetnsPath::from(built.netns.path()))?);
             }
         }
+        self.prober.only_drops_in(scope);
         match &self.dns {
             Some(server) => server.set_zone(Zone::of(&self.cluster.pods)),
             None => self.dns = DnsServer::for_cluster(&self.cluster).await?,

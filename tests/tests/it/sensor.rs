@@ -1,46 +1,27 @@
 //! What the sensor sees on a real kernel.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::programs::{SchedClassifier, TcAttachType};
 use netpol_verify::{
-    bus::LocalBus,
-    flow::{DropPlace, Outcome, Patience, Rejection, Reply, Tracker, UnknownCause},
-    kernel::{KernelFacts, Symbols},
-    net::{NetnsCookie, Protocol},
-    observe::{Decoder, DropClass},
-    sensor::{Mode, NetnsPath, Probe, ProbeSocket, Sensor, inside, netns_cookie_here},
-    suite::{Decided, Planned, Prober},
+    flow::{DropPlace, Outcome, Rejection, Reply, UnknownCause},
+    net::Protocol,
+    observe::DropClass,
+    sensor::{Mode, NetnsPath, Options, Probe, inside},
+    suite::{Planned, Prober},
 };
-use netpol_verify_tests::{Pair, as_root};
+use netpol_verify_tests::{Pair, as_root, ask_planned, cookie};
 
-fn cookie(path: &Path) -> Result<NetnsCookie> {
-    Ok(inside(&NetnsPath::from(path), netns_cookie_here)??)
-}
-
+/// A prober with a socket in each pod.
 async fn prober(pair: &Pair) -> Result<Prober> {
-    let facts = KernelFacts::of_kernel();
-    let (bus, inbox) = LocalBus::new(4096);
-    let (a, b) = (pair.name("a"), pair.name("b"));
-    let filter = Arc::new(move |name: &str| name == a || name == b);
-    let sensor = Sensor::start(&facts, Mode::Active, "node".into(), Arc::new(bus), filter).await?;
-    let decoder = Decoder::new(facts.drop_reasons, Symbols::of_kernel());
-    let patience = Patience {
-        silence: Duration::from_millis(100),
-        reply: Duration::from_millis(100),
-    };
-    let mut prober = Prober::new(sensor, inbox, decoder, Tracker::new(patience));
-    for role in ["a", "b"] {
-        prober.add_socket(ProbeSocket::open(&NetnsPath::from(pair.path(role)))?);
-    }
-    Ok(prober)
+    netpol_verify_tests::prober(pair, &["a", "b"], Mode::Active, Options::default()).await
 }
 
 fn plan(pair: &Pair, protocol: Protocol, v6: bool, port: u16, nonce: u32) -> Result<Planned> {
     Ok(Planned {
-        source: cookie(&pair.path("a"))?,
-        destination: Some(cookie(&pair.path("b"))?),
+        source: cookie(pair, "a")?,
+        destination: Some(cookie(pair, "b")?),
         probe: Probe {
             protocol,
             source: SocketAddr::new(pair.address("a", v6), 20_000 + u16::try_from(nonce % 10_000)?),
@@ -48,15 +29,6 @@ fn plan(pair: &Pair, protocol: Protocol, v6: bool, port: u16, nonce: u32) -> Res
             nonce,
         },
     })
-}
-
-async fn run_one(prober: &mut Prober, plan: Planned) -> Result<Decided> {
-    prober
-        .run(&[plan])
-        .await?
-        .into_iter()
-        .next()
-        .context("one probe, one outcome")
 }
 
 const EVERY: [(Protocol, bool); 6] = [
@@ -76,7 +48,7 @@ async fn an_open_path_delivers_every_protocol_in_both_families() -> Result<()> {
     let pair = Pair::new()?;
     let mut prober = prober(&pair).await?;
     for (nonce, (protocol, v6)) in (1..).zip(EVERY) {
-        let decided = run_one(&mut prober, plan(&pair, protocol, v6, 80, nonce)?).await?;
+        let decided = ask_planned(&mut prober, plan(&pair, protocol, v6, 80, nonce)?).await?;
         let Outcome::Delivered {
             reply,
             only_retransmission: false,
@@ -112,14 +84,14 @@ async fn a_netfilter_drop_is_seen_with_its_reason_in_both_families() -> Result<(
     pair.forward("inet", "", "drop")?;
     let mut prober = prober(&pair).await?;
     for (nonce, (protocol, v6)) in (100..).zip(EVERY) {
-        let decided = run_one(&mut prober, plan(&pair, protocol, v6, 80, nonce)?).await?;
+        let decided = ask_planned(&mut prober, plan(&pair, protocol, v6, 80, nonce)?).await?;
         let place = dropped(&decided.outcome)
             .with_context(|| format!("{protocol} v6={v6}: {:?}", decided.outcome))?;
         assert_eq!(
             (place.reason.as_str(), place.class),
             ("NETFILTER_DROP", DropClass::Policy)
         );
-        assert_eq!(place.netns, cookie(&pair.path("r"))?, "dropped on the node");
+        assert_eq!(place.netns, cookie(&pair, "r")?, "dropped on the node");
     }
     Ok(())
 }
@@ -138,7 +110,7 @@ async fn a_retransmission_that_gets_through_is_told() -> Result<()> {
          tcp flags & (syn|ack) == syn add @seen { ip saddr . tcp sport . ip daddr . tcp dport } drop",
     )?;
     let mut prober = prober(&pair).await?;
-    let decided = run_one(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 200)?).await?;
+    let decided = ask_planned(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 200)?).await?;
     assert!(
         matches!(
             decided.outcome,
@@ -166,7 +138,7 @@ async fn a_reject_is_not_an_answer_of_the_pod() -> Result<()> {
     )?;
     let mut prober = prober(&pair).await?;
     for v6 in [false, true] {
-        let reset = run_one(
+        let reset = ask_planned(
             &mut prober,
             plan(&pair, Protocol::Tcp, v6, 80, 300 + u32::from(v6))?,
         )
@@ -178,7 +150,7 @@ async fn a_reject_is_not_an_answer_of_the_pod() -> Result<()> {
             },
             "v6={v6}"
         );
-        let unreachable = run_one(
+        let unreachable = ask_planned(
             &mut prober,
             plan(&pair, Protocol::Tcp, v6, 81, 310 + u32::from(v6))?,
         )
@@ -205,7 +177,7 @@ async fn a_lost_reply_is_told_from_a_lost_request() -> Result<()> {
     let pair = Pair::new()?;
     pair.forward("inet", "", "tcp sport 80 drop")?;
     let mut prober = prober(&pair).await?;
-    let decided = run_one(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 400)?).await?;
+    let decided = ask_planned(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 400)?).await?;
     assert!(
         matches!(&decided.outcome, Outcome::Delivered { reply: Reply::Lost { place: Some(place) }, .. } if place.reason == "NETFILTER_DROP"),
         "{:?}",
@@ -222,7 +194,7 @@ async fn a_probe_that_cannot_leave_is_never_blocked() -> Result<()> {
     let pair = Pair::new()?;
     pair.inside("a", "ip route del default")?;
     let mut prober = prober(&pair).await?;
-    let decided = run_one(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 500)?).await?;
+    let decided = ask_planned(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 500)?).await?;
     assert!(
         matches!(
             decided.outcome,
@@ -249,16 +221,16 @@ async fn silence_without_a_sensor_at_the_destination_proves_nothing() -> Result<
     )?;
     let mut prober = prober(&pair).await?;
     let mut blind = plan(&pair, Protocol::Tcp, false, 80, 600)?;
-    let watched = run_one(&mut prober, blind.clone()).await?;
+    let watched = ask_planned(&mut prober, blind.clone()).await?;
     assert_eq!(
         watched.outcome,
         Outcome::Unanswered,
         "both ends are watched, so silence is proof"
     );
-    blind.destination = Some(cookie(&pair.path("r"))?);
+    blind.destination = Some(cookie(&pair, "r")?);
     blind.probe.nonce += 1;
     blind.probe.source.set_port(20_700);
-    let unwatched = run_one(&mut prober, blind).await?;
+    let unwatched = ask_planned(&mut prober, blind).await?;
     assert_eq!(
         unwatched.outcome,
         Outcome::Unknown {
@@ -287,7 +259,7 @@ async fn pods_that_come_later_are_followed() -> Result<()> {
     }
     pair.inside("b", "ip route add default via 10.77.1.1")?;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let decided = run_one(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 700)?).await?;
+    let decided = ask_planned(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 700)?).await?;
     assert!(
         matches!(decided.outcome, Outcome::Delivered { .. }),
         "{:?}",
@@ -339,7 +311,7 @@ async fn an_enforcer_inside_the_destination_pod_is_an_enforcer() -> Result<()> {
     let mut prober = prober(&pair).await?;
     for (port, stopped) in [(80, true), (81, false)] {
         let plan = plan(&pair, Protocol::Tcp, false, port, 800 + u32::from(port))?;
-        let outcome = run_one(&mut prober, plan).await?.outcome;
+        let outcome = ask_planned(&mut prober, plan).await?.outcome;
         assert_eq!(dropped(&outcome).is_some(), stopped, "{port}: {outcome:?}");
         assert_eq!(
             matches!(outcome, Outcome::Delivered { .. }),
@@ -358,7 +330,7 @@ async fn what_the_source_pod_itself_stops_never_left_and_is_not_judged() -> Resu
     let pair = Pair::new()?;
     pair.chain("a", "inet", "output", "", "tcp dport 80 drop")?;
     let mut prober = prober(&pair).await?;
-    let outcome = run_one(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 900)?)
+    let outcome = ask_planned(&mut prober, plan(&pair, Protocol::Tcp, false, 80, 900)?)
         .await?
         .outcome;
     // A drop before a device was chosen belongs to no namespace that could be named.

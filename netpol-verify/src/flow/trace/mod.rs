@@ -177,7 +177,9 @@ impl Trace {
             .deciding_drop()
             .filter(|_| sent > 0 && self.network_drops().count() >= sent);
         if let Some((time, answered)) = self.answer(window.source) {
-            if stopped.is_some() && matches!(answered, Outcome::Rejected { .. }) {
+            // An enforcer's reject; a router that lost its way to the pod answers too, and that waits for proof.
+            let by_policy = stopped.is_some_and(|place| place.class == DropClass::Policy);
+            if by_policy && matches!(answered, Outcome::Rejected { .. }) {
                 return answered;
             }
             // Patience, because the news that a pod's interface went may be on its way.

@@ -1,7 +1,7 @@
 //! The join: every sighting finds its attempt by source and number.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
     time::Duration,
 };
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     bus::{Announcement, Batch},
-    net::{AttemptKey, KernelTime, Protocol},
+    net::{AttemptKey, KernelTime, NetnsCookie, Protocol},
     observe::{Packet, Sighting, Where},
 };
 
@@ -57,6 +57,8 @@ pub struct Tracker {
     kept: usize,
     proven: KernelTime,
     patience: Patience,
+    /// Whose drops count; `None`: everybody's.
+    scope: Option<HashSet<NetnsCookie>>,
 }
 
 impl Tracker {
@@ -80,7 +82,14 @@ impl Tracker {
             kept: kept.max(1),
             proven: KernelTime(0),
             patience,
+            scope: None,
         }
+    }
+
+    /// From now on only drops in these namespaces count, and those before a device was known: the kernel tells the drops
+    /// of the whole machine, and two labs on it use the same addresses.
+    pub fn only_drops_in(&mut self, scope: HashSet<NetnsCookie>) {
+        self.scope = Some(scope);
     }
 
     /// Takes an announcement.
@@ -126,6 +135,11 @@ impl Tracker {
             packet,
             folded: _,
         } = sighting;
+        let somewhere_else =
+            netns != NetnsCookie(0) && self.scope.as_ref().is_some_and(|scope| !scope.contains(&netns));
+        if matches!(at, Where::Dropped(_)) && somewhere_else {
+            return None;
+        }
         match packet {
             Packet::First { key, to } => {
                 self.forward(key, time, netns, ifindex, at, to);
@@ -159,7 +173,7 @@ impl Tracker {
         &mut self,
         key: AttemptKey,
         time: KernelTime,
-        netns: crate::net::NetnsCookie,
+        netns: NetnsCookie,
         ifindex: crate::net::Ifindex,
         at: Where,
         to: SocketAddr,
@@ -181,7 +195,7 @@ impl Tracker {
         &mut self,
         key: AttemptKey,
         time: KernelTime,
-        netns: crate::net::NetnsCookie,
+        netns: NetnsCookie,
         ifindex: crate::net::Ifindex,
         at: &Where,
         seen: AnswerSeen,

@@ -307,3 +307,21 @@ fn a_forgotten_attempt_leaves_nothing_behind() {
     tracker.forget(&key);
     assert_eq!((tracker.traces.len(), tracker.datagrams.len()), (0, 0));
 }
+
+#[test]
+fn a_drop_in_another_labs_namespace_is_not_ours() {
+    for (scope, seen) in [([A, B], true), ([A, NetnsCookie(77)], false)] {
+        let mut tracker = tracker();
+        tracker.only_drops_in(scope.into());
+        let first = Packet::First {
+            key: key(Protocol::Tcp, "10.0.0.1:2000", 9),
+            to: address("10.0.0.2:80"),
+        };
+        let dropped = Where::Dropped(Dropped {
+            reason: "NETFILTER_DROP".to_owned(),
+            location: None,
+            class: DropClass::Policy,
+        });
+        assert_eq!(tracker.sighting(sighting(11, B, dropped, first)).is_some(), seen);
+    }
+}
