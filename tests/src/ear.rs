@@ -7,9 +7,9 @@ use netpol_verify::{
     bus::{Announcement, Bus, LocalBus, LocalInbox, LossTotals, Message},
     flow::{Patience, Tracker},
     kernel::{KernelFacts, Symbols},
-    net::NetnsCookie,
+    net::{NetnsCookie, netns_cookie_here},
     observe::{Decoder, Sighting, Where},
-    sensor::{Filter, Mode, NetnsPath, Options, ProbeSocket, Sensor, inside, netns_cookie_here},
+    sensor::{Filter, Mode, NetnsPath, Options, ProbeSocket, Sensor, inside},
     suite::Prober,
 };
 

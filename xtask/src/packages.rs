@@ -7,6 +7,9 @@ use crate::command;
 /// What the lab uses when it is there: the real CNI plugins, nft, ip.
 pub(crate) const LAB: [&str; 4] = ["containernetworking-plugins", "iproute2", "kmod", "nftables"];
 
+/// What tests run besides: the example enforcer, and `sysctl` in their own namespaces.
+pub(crate) const TESTS: [&str; 2] = ["procps", "python3"];
+
 /// What the BPF toolchain is made of on Debian. `bpf-linker` itself comes from crates.
 pub(crate) const BPF: [&str; 8] = [
     "cargo-web",

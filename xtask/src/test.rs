@@ -15,6 +15,7 @@ pub(crate) fn run() -> Result<()> {
     let mut totals = Totals::default();
     step("what tests need", || {
         packages::ensure(&packages::LAB, "the lab")?;
+        packages::ensure(&packages::TESTS, "the tests")?;
         toolchain::ensure()
     })?;
     step("lint", lint::run)?;

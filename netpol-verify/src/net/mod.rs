@@ -2,10 +2,12 @@
 
 mod attempt;
 mod clock;
+mod cookie;
 mod identity;
 mod protocol;
 
 pub use attempt::{AttemptKey, HASHED_PAYLOAD, payload_hash};
 pub use clock::{Clock, KernelTime};
+pub use cookie::netns_cookie_here;
 pub use identity::{Ifindex, NetnsCookie};
 pub use protocol::{Family, ParseProtocolError, Protocol};

@@ -16,11 +16,11 @@ use super::{
     attach::{Attached, Attachment},
     inside::{Interface, NetnsPath, inside, interfaces_here},
     object::Object,
-    sys::{netns_cookie_here, pollable},
+    sys::pollable,
 };
 use crate::{
     bus::{Announcement, Bus, InterfaceState, Message, NodeName},
-    net::{Clock, NetnsCookie},
+    net::{Clock, NetnsCookie, netns_cookie_here},
 };
 
 /// Where named network namespaces are (iproute2, containerd).

@@ -27,4 +27,3 @@ pub use object::{EMBEDDED, LoadError, Object, abi_version};
 pub use options::Options;
 pub use probe::{Probe, ProbeError, ProbeSocket, Sent};
 pub use service::{Mode, Sensor, SensorError};
-pub use sys::netns_cookie_here;

@@ -7,9 +7,9 @@ use netpol_verify::{
     bus::LocalBus,
     flow::{Outcome, Patience, Tracker},
     kernel::{KernelFacts, Symbols},
-    net::Protocol,
+    net::{Protocol, netns_cookie_here},
     observe::Decoder,
-    sensor::{Mode, NetnsPath, Probe, ProbeSocket, Sensor, inside, netns_cookie_here},
+    sensor::{Mode, NetnsPath, Probe, ProbeSocket, Sensor, inside},
     suite::{Planned, Prober},
 };
 use netpol_verify_tests::Pair;

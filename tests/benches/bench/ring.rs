@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 use netpol_verify::{
     bus::{Inbox as _, LocalBus, LossTotals, Message},
     kernel::{KernelFacts, Symbols},
-    net::Protocol,
+    net::{Protocol, netns_cookie_here},
     observe::{Decoder, Where},
-    sensor::{Mode, NetnsPath, Options, Probe, ProbeSocket, Sensor, inside, netns_cookie_here},
+    sensor::{Mode, NetnsPath, Options, Probe, ProbeSocket, Sensor, inside},
 };
 use netpol_verify_ebpf::settings::counter;
 use netpol_verify_tests::Pair;

@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use aya::programs::{TestRun as _, TestRunOptions};
 use netpol_verify::{
     kernel::{KernelFacts, Symbols},
-    net::{AttemptKey, Protocol},
+    net::{AttemptKey, Protocol, netns_cookie_here},
     observe::{AnswerKind, Decoder, Packet, Where},
-    sensor::{EMBEDDED, Mode, NetnsPath, Object, Options, Probe, ProbeSocket, netns_cookie_here},
+    sensor::{EMBEDDED, Mode, NetnsPath, Object, Options, Probe, ProbeSocket},
 };
 use netpol_verify_ebpf::settings::{counter, name};
 use netpol_verify_tests::{Ear, Pair, as_root, cookie, probe};

@@ -6,7 +6,6 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
-    net::UdpSocket,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::Arc,
@@ -15,27 +14,15 @@ use std::{
 
 use nix::{
     errno::Errno,
-    getsockopt_impl, libc,
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns, unshare},
-    sockopt_impl,
-    sys::socket::getsockopt,
 };
 
 use super::NetnsError;
-use crate::net::NetnsCookie;
+use crate::net::{NetnsCookie, netns_cookie_here};
 
 /// Where named namespaces live, for us and for `ip netns`.
 pub const NETNS_DIR: &str = "/run/netns";
-
-sockopt_impl!(
-    /// The identity of the socket's network namespace (Linux 5.14, `net/core/sock.c`).
-    NetnsCookieOption,
-    GetOnly,
-    libc::SOL_SOCKET,
-    libc::SO_NETNS_COOKIE,
-    u64
-);
 
 /// A network namespace with a name under [`NETNS_DIR`]. A clone is another handle on the same one.
 ///
@@ -247,12 +234,7 @@ impl Netns {
     /// # Errors
     /// Before Linux 5.14.
     pub fn cookie(&self) -> Result<NetnsCookie, NetnsError> {
-        // Opening a socket needs no address: port 0 on loopback is free to bind even while `lo` is down.
-        self.run(|| -> io::Result<u64> {
-            Ok(getsockopt(&UdpSocket::bind("0.0.0.0:0")?, NetnsCookieOption)?)
-        })?
-        .map(NetnsCookie)
-        .map_err(|source| NetnsError::Socket {
+        self.run(netns_cookie_here)?.map_err(|source| NetnsError::Socket {
             name: self.name.to_string(),
             what: "namespace cookie",
             source,

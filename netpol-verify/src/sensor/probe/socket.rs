@@ -12,11 +12,8 @@ use nix::sys::socket::{
 
 use super::packet::{Probe, ProbeError};
 use crate::{
-    net::{Clock, KernelTime, NetnsCookie},
-    sensor::{
-        inside::{NetnsPath, inside},
-        sys::netns_cookie_here,
-    },
+    net::{Clock, KernelTime, NetnsCookie, netns_cookie_here},
+    sensor::inside::{NetnsPath, inside},
 };
 
 /// Sends probes from one pod. Nothing is bound and nothing listens: the pod's kernel resets what answers.
