@@ -147,11 +147,23 @@ pub struct Side {
     /// The policies that isolate the pod in this direction, those without any rule for it first; none means the pod is
     /// open.
     pub isolating: Vec<PolicyRef>,
+    /// How many of them, from the front, have no rule for it at all: the default denies.
+    pub bare: usize,
     /// The rules that let this attempt through.
     pub allowing: Vec<RuleRef>,
 }
 
 impl Side {
+    /// The policies to name for a denial: the default denies where there are some, since the others only fail to allow.
+    fn denying(&self) -> impl Iterator<Item = &PolicyRef> {
+        let named = if self.bare > 0 {
+            self.bare
+        } else {
+            self.isolating.len()
+        };
+        self.isolating.iter().take(named)
+    }
+
     /// Whether this side lets the attempt through.
     #[must_use]
     pub const fn is_open(&self) -> bool {
@@ -172,7 +184,7 @@ pub struct Decision {
 
 impl Decision {
     /// Who decides, in words: for Allow the rules that let it through (or that nothing isolates a side),
-    /// for Deny the policies that isolate each closed side.
+    /// for Deny the default denies of each closed side, or where there are none all policies that isolate it.
     #[must_use]
     pub fn by(&self) -> Vec<String> {
         match self.expectation {
@@ -188,8 +200,7 @@ impl Decision {
             .into_iter()
             .filter(|(_, side)| !side.is_open())
             .flat_map(|(direction, side)| {
-                side.isolating
-                    .iter()
+                side.denying()
                     .map(move |policy| format!("{policy} ({direction})"))
             })
             .collect(),

@@ -147,6 +147,10 @@ impl PolicySet {
             .collect();
         // A reader looks for the default deny first: a policy without rules is named before those that only add allows.
         isolating.sort_by_key(|policy| !policy.rules(side.direction).is_empty());
+        answer.bare = isolating
+            .iter()
+            .filter(|policy| policy.rules(side.direction).is_empty())
+            .count();
         for policy in isolating {
             answer.isolating.push(policy.name.clone());
             answer.allowing.extend(side.allowing(policy).map(|index| RuleRef {

@@ -103,6 +103,7 @@ fn an_enforcing_cni_is_clean_on_every_wiring_and_number_of_nodes() -> Result<()>
         "--wiring bridge",
         "--nodes 3",
         "--nodes 3 --wiring routed",
+        "--nodes 1",
     ] {
         let run = play(&format!("--cni enforcing {more}"), 0)?;
         assert_eq!(run.verdict, RunVerdict::Enforced, "{more}");
@@ -123,8 +124,12 @@ fn pods_bound_to_a_node_that_is_not_there_are_a_usage_error() -> Result<()> {
     if !as_root() {
         return Ok(());
     }
-    // The guide binds pods to node2.
-    let ran = Npv::new("lab --cni enforcing --nodes 1")?.run()?.expect(2)?;
+    // The shop binds pods to node2.
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/shop");
+    let ran = Npv::new("lab --cni enforcing --nodes 1 --scenario")?
+        .arg(shop)
+        .run()?
+        .expect(2)?;
     let line = ran.complaint()?;
     assert!(line.contains("node2") && line.contains('1'), "{line}");
     ran.nothing_left()
