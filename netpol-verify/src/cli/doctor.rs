@@ -96,6 +96,15 @@ fn look() -> Vec<Finding> {
     findings
 }
 
+/// The capabilities that the lab cannot do without and this process does not hold.
+pub(super) fn missing_capabilities() -> Vec<String> {
+    capabilities()
+        .into_iter()
+        .filter(|finding| finding.required && !finding.ok)
+        .map(|finding| finding.what)
+        .collect()
+}
+
 fn capabilities() -> Vec<Finding> {
     let effective = caps::read(None, CapSet::Effective).unwrap_or_default();
     [

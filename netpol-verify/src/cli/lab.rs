@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
+    doctor,
     exit::{Exit, fail},
     options::{LabArguments, LabCommand, LabFiles, LabRun, LabVerify, Output},
     stream::{complain, say},
@@ -56,9 +57,10 @@ enum LabError {
     #[error("the standing lab's objects cannot be kept or read back: {0}; run `netpol-verify lab --clean`")]
     Objects(#[source] serde_json::Error),
     #[error(
-        "the lab needs root: network namespaces, raw sockets and eBPF; `netpol-verify doctor` says what works without"
+        "the lab needs root; missing: {}. Without it `doctor`, `lab --list-faults`, `completions` and `man` still work",
+        .0.join(", ")
     )]
-    NotRoot,
+    Capabilities(Vec<String>),
     #[error("starting the runtime: {0}")]
     Runtime(#[source] io::Error),
     #[error("writing the report as JSON: {0}")]
@@ -84,7 +86,7 @@ impl LabError {
             | Self::State(_)
             | Self::Residue(_)
             | Self::Objects(_)
-            | Self::NotRoot
+            | Self::Capabilities(_)
             | Self::Runtime(_)
             | Self::Json(_)
             | Self::Output(_)
@@ -116,8 +118,9 @@ fn list_faults() -> io::Result<()> {
 }
 
 fn carry_out(command: LabCommand) -> Result<ExitCode, LabError> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err(LabError::NotRoot);
+    let missing = doctor::missing_capabilities();
+    if !missing.is_empty() {
+        return Err(LabError::Capabilities(missing));
     }
     // One thread: the prober, the drain and the name server hand over without waking another processor, which costs
     // more than a packet's whole way.
