@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<()> {
         // `--no-fail-fast`: one failure must not hide the others' results.
         cargo_test(
             &["--workspace", "--exclude", "netpol-verify-tests"],
-            &[],
+            &["--show-output"],
             &mut totals,
         )
     })?;

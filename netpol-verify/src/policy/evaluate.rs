@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::{
     decision::{Decision, Direction, End, Expectation, PolicyRef, RuleRef, Side, Traffic, Unspecified},
+    peer::Met,
     port::NamedPort,
     set::{Compiled, PodEntry, PolicySet},
 };
@@ -177,10 +178,15 @@ impl SideQuestion<'_> {
             .iter()
             .enumerate()
             .filter(|(_, rule)| {
-                rule.peers.match_end(self.peer_class, self.peer_address)
-                    && rule
-                        .ports
-                        .matches(self.traffic.protocol, self.traffic.port, self.destination)
+                rule.peers
+                    .match_end(self.peer_class, self.peer_address)
+                    .is_some_and(|met| {
+                        // Egress names resolve on the peer, ingress names on the pod itself (R17).
+                        let nameless = self.direction == Direction::Egress && met == Met::AsAddress;
+                        let named = if nameless { &[] } else { self.destination };
+                        rule.ports
+                            .matches(self.traffic.protocol, self.traffic.port, named)
+                    })
             })
             .map(|(index, _)| index)
     }

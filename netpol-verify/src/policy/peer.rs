@@ -55,14 +55,28 @@ pub(crate) enum Peers {
     },
 }
 
+/// By what an end was matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Met {
+    /// By a selector, or because everybody is: as whatever it is.
+    AsItself,
+    /// By a block only: as an address, and addresses declare no port names (R17).
+    AsAddress,
+}
+
 impl Peers {
-    /// Whether the other end is let through; `class` is that of a pod.
-    pub(crate) fn match_end(&self, class: Option<u32>, address: IpAddr) -> bool {
+    /// Whether the other end is let through, and as what; `class` is that of a pod.
+    pub(crate) fn match_end(&self, class: Option<u32>, address: IpAddr) -> Option<Met> {
         match self {
-            Self::Any => true,
+            Self::Any => Some(Met::AsItself),
             Self::Listed { classes, blocks } => {
-                class.is_some_and(|class| classes.contains(class))
-                    || blocks.iter().any(|block| block.contains(address))
+                if class.is_some_and(|class| classes.contains(class)) {
+                    return Some(Met::AsItself);
+                }
+                blocks
+                    .iter()
+                    .any(|block| block.contains(address))
+                    .then_some(Met::AsAddress)
             }
         }
     }

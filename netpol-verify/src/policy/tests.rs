@@ -329,6 +329,26 @@ fn r16_a_range_holds_both_its_ends() {
     }
 }
 
+/// Found by the comparison with the literal reading: the engine once took the name of the pod behind a block.
+#[test]
+fn r17_a_name_never_matches_an_egress_block_but_does_for_ingress_from_one() {
+    let block = "ipBlock: {cidr: 0.0.0.0/0}";
+    let egress = given(&[&format!(
+        "{{{ALL}, policyTypes: [Egress], egress: [{{to: [{{{block}}}], ports: [{{port: http}}]}}]}}"
+    )]);
+    assert!(
+        !egress.allows("shop/web", "shop/api", 8080),
+        "an address has no names"
+    );
+    let ingress = given(&[&format!(
+        "{{{ALL}, ingress: [{{from: [{{{block}}}], ports: [{{port: http}}]}}]}}"
+    )]);
+    assert!(
+        ingress.allows("other/web", "shop/api", 8080),
+        "the name is the target's own"
+    );
+}
+
 #[test]
 fn r17_a_name_means_each_destination_pods_own_number_and_protocol() {
     let case = given(&[&format!("{{{ALL}, ingress: [{{ports: [{{port: http}}]}}]}}")]);
