@@ -18,6 +18,14 @@ use crate::Pair;
 /// Messages the bus holds; no test makes more.
 const BUS: usize = 1 << 16;
 
+/// A sensor that leaves the kernel's drops alone: then what it counts are this test's packets and nobody else's.
+pub const ONLY_PODS: Options = Options {
+    ring_bytes: None,
+    attachment: None,
+    without_drops: true,
+    object: None,
+};
+
 /// The cookie of a role's namespace.
 ///
 /// # Errors

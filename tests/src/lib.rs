@@ -8,6 +8,6 @@ mod traffic;
 mod world;
 
 pub use binary::{Npv, Ran, Running, StandingLab, binary};
-pub use ear::{Ear, cookie, prober, prober_over};
+pub use ear::{Ear, ONLY_PODS, cookie, prober, prober_over};
 pub use traffic::{ask, ask_planned, flood, probe};
 pub use world::{Pair, as_root};

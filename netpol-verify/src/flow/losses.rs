@@ -96,11 +96,6 @@ impl LossLog {
         }
         totals
     }
-
-    /// Forgets what ended before a moment.
-    pub fn forget_before(&mut self, moment: KernelTime) {
-        self.spans.retain(|span| span.to >= moment);
-    }
 }
 
 #[cfg(test)]

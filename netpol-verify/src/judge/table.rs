@@ -82,22 +82,6 @@ fn verdict(expectation: Expectation, outcome: &Outcome) -> (Verdict, Option<Inco
 }
 
 impl Judgement {
-    /// One word for what was observed, as reports spell it.
-    #[must_use]
-    pub const fn observed_word(&self) -> &'static str {
-        match &self.observed {
-            Outcome::Delivered {
-                reply: Reply::Lost { .. },
-                ..
-            } => "ReplyLost",
-            Outcome::Delivered { .. } => "Delivered",
-            Outcome::Rejected { .. } => "Rejected",
-            Outcome::Dropped { .. } => "Dropped",
-            Outcome::Unanswered => "Unanswered",
-            Outcome::Unknown { .. } => "Unknown",
-        }
-    }
-
     /// The evidence in a few words: where and why it was dropped, how it was rejected, why it cannot be told.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
@@ -271,10 +255,7 @@ mod tests {
             decision(Expectation::Allow),
             delivered(Reply::Lost { place: None }),
         );
-        assert_eq!(
-            (lost.verdict, lost.observed_word()),
-            (Verdict::Overblock, "ReplyLost")
-        );
+        assert_eq!(lost.verdict, Verdict::Overblock);
         assert_eq!(
             judge(decision(Expectation::Allow), delivered(Reply::NoneSeen)).verdict,
             Verdict::Permitted

@@ -124,14 +124,6 @@ impl Sensor {
         })
     }
 
-    /// Changes the mode at once.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn set_mode(&self, mode: Mode) -> Result<(), SensorError> {
-        self.set(mode.settings())
-    }
-
     /// Changes the settings at once.
     ///
     /// # Errors

@@ -89,3 +89,25 @@ pub(super) fn line(
         latency_micros: latency.map(|span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::observed;
+    use crate::{
+        finding::Observed,
+        flow::{Outcome, Reply},
+    };
+
+    #[test]
+    fn a_delivery_without_its_answer_has_a_word_of_its_own() {
+        let delivered = |reply| Outcome::Delivered {
+            reply,
+            only_retransmission: false,
+        };
+        assert_eq!(
+            observed(&delivered(Reply::Lost { place: None })),
+            Observed::ReplyLost
+        );
+        assert_eq!(observed(&delivered(Reply::Returned)), Observed::Delivered);
+    }
+}

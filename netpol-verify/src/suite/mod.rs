@@ -13,4 +13,4 @@ pub use preset::{Cni, ParseCniError};
 pub use prober::{Decided, Planned, Prober};
 pub use run::{Labels, Recorder, kernel_release, load, play};
 pub use scenario::{ProbePattern, Scenario, ScenarioError, ScenarioStage};
-pub use stand::{ENFORCER_LIMIT, StageResult, Stand, StandError};
+pub use stand::{StageResult, Stand, StandError};

@@ -33,10 +33,11 @@ const DEFAULT_PORT: (Protocol, u16) = (Protocol::Tcp, 80);
 #[must_use]
 pub fn attempts(snapshot: &Snapshot, patterns: &[ProbePattern]) -> Vec<Attempt> {
     let pods: Vec<&Pod> = snapshot.pods.iter().filter(|pod| can_probe(pod)).collect();
+    let everywhere = patterns.is_empty().then(|| named_ports(snapshot));
     let mut attempts = Vec::new();
     for from in &pods {
         for to in pods.iter().filter(|to| to.name != from.name) {
-            for (protocol, port) in ports(snapshot, patterns, from, to) {
+            for (protocol, port) in everywhere.clone().unwrap_or_else(|| matching(patterns, from, to)) {
                 for from_address in &from.ips {
                     for to_address in to.ips.iter().filter(|to| to.is_ipv4() == from_address.is_ipv4()) {
                         attempts.push(Attempt {
@@ -61,15 +62,17 @@ pub fn can_probe(pod: &Pod) -> bool {
     !pod.host_network && !pod.phase.is_terminal() && !pod.ips.is_empty()
 }
 
-fn ports(snapshot: &Snapshot, patterns: &[ProbePattern], from: &Pod, to: &Pod) -> Vec<(Protocol, u16)> {
-    if patterns.is_empty() {
-        let named = snapshot.ports();
-        return if named.is_empty() {
-            vec![DEFAULT_PORT]
-        } else {
-            named.into_iter().collect()
-        };
+/// Every port that is declared or named, gathered once: it reads all pods and policies.
+fn named_ports(snapshot: &Snapshot) -> Vec<(Protocol, u16)> {
+    let named = snapshot.ports();
+    if named.is_empty() {
+        vec![DEFAULT_PORT]
+    } else {
+        named.into_iter().collect()
     }
+}
+
+fn matching(patterns: &[ProbePattern], from: &Pod, to: &Pod) -> Vec<(Protocol, u16)> {
     patterns
         .iter()
         .filter(|pattern| {

@@ -59,8 +59,9 @@ pub struct Prober {
     damaged: u64,
 }
 
-struct Open {
+struct Open<'a> {
     index: usize,
+    plan: &'a Planned,
     key: AttemptKey,
     packet: Vec<u8>,
     started: KernelTime,
@@ -133,6 +134,7 @@ impl Prober {
             let started = Clock.now();
             let mut attempt = Open {
                 index,
+                plan,
                 key: plan.probe.key(),
                 packet,
                 started,
@@ -140,10 +142,10 @@ impl Prober {
                 sends: 0,
                 dropped: None,
             };
-            self.send(plan, &mut attempt);
+            self.send(&mut attempt);
             self.sensor.flush().await;
             self.pump();
-            match self.look(plan, &mut attempt).await {
+            match self.look(&mut attempt).await {
                 Some(done) => set(&mut decided, index, done),
                 None => open.push(attempt),
             }
@@ -162,20 +164,17 @@ impl Prober {
             self.pump();
             let mut still_open = Vec::new();
             for mut attempt in open {
-                let Some(plan) = planned.get(attempt.index) else {
-                    continue;
-                };
                 let silent = self.tracker.trace(&attempt.key).is_none_or(|trace| {
                     trace
                         .last_seen()
                         .is_none_or(|seen| seen <= attempt.last_sent.plus(Duration::from_millis(100)))
                 });
                 if silent && attempt.sends == 1 && Clock.now().since(attempt.last_sent) >= RETRANSMIT_AFTER {
-                    self.send(plan, &mut attempt);
+                    self.send(&mut attempt);
                     self.sensor.flush().await;
                     self.pump();
                 }
-                match self.look(plan, &mut attempt).await {
+                match self.look(&mut attempt).await {
                     Some(done) => set(&mut decided, attempt.index, done),
                     None => still_open.push(attempt),
                 }
@@ -187,14 +186,14 @@ impl Prober {
 
     /// The outcome, if it is certain. A dropped packet is sent again at once: an enforcer that lets the retransmission
     /// pass enforces nothing (antrea-io/antrea#219).
-    async fn look(&mut self, plan: &Planned, attempt: &mut Open) -> Option<Decided> {
-        let mut outcome = self.outcome(plan, attempt);
+    async fn look(&mut self, attempt: &mut Open<'_>) -> Option<Decided> {
+        let mut outcome = self.outcome(attempt);
         while attempt.sends < TRANSMISSIONS && matches!(outcome, Outcome::Dropped { .. }) {
             attempt.dropped.get_or_insert_with(|| Clock.now());
-            self.send(plan, attempt);
+            self.send(attempt);
             self.sensor.flush().await;
             self.pump();
-            outcome = self.outcome(plan, attempt);
+            outcome = self.outcome(attempt);
         }
         let now = Clock.now();
         let pending = matches!(
@@ -229,24 +228,24 @@ impl Prober {
         })
     }
 
-    fn outcome(&self, plan: &Planned, attempt: &Open) -> Outcome {
+    fn outcome(&self, attempt: &Open<'_>) -> Outcome {
         let window = Window {
-            source: plan.source,
-            destination: plan.destination,
+            source: attempt.plan.source,
+            destination: attempt.plan.destination,
             started: attempt.started,
             proven: self.tracker.proven(),
         };
         self.tracker.outcome(&attempt.key, window)
     }
 
-    fn send(&self, plan: &Planned, attempt: &mut Open) {
+    fn send(&self, attempt: &mut Open<'_>) {
         attempt.sends += 1;
         attempt.last_sent = Clock.now();
-        let Some(socket) = self.sockets.get(&plan.source) else {
-            tracing::warn!(source = %plan.source, "No probe socket is open in the source's namespace.");
+        let Some(socket) = self.sockets.get(&attempt.plan.source) else {
+            tracing::warn!(source = %attempt.plan.source, "No probe socket is open in the source's namespace.");
             return;
         };
-        if let Err(error) = socket.send_packet(&plan.probe, &attempt.packet) {
+        if let Err(error) = socket.send_packet(&attempt.plan.probe, &attempt.packet) {
             tracing::debug!(%error, "A probe did not leave.");
         }
     }

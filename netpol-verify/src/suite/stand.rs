@@ -4,7 +4,6 @@ use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
 };
 
 use super::{
@@ -292,10 +291,11 @@ impl Stand {
                 host_interface: built.host_interface.clone(),
             })
         });
+        let (nodes, pods) = (nodes.collect(), pods.collect());
         World {
-            nodes: nodes.collect(),
-            pods: pods.collect(),
-            snapshot: snapshot.clone(),
+            nodes,
+            pods,
+            snapshot,
         }
     }
 
@@ -401,6 +401,3 @@ fn decide(set: &PolicySet, attempt: &Attempt) -> crate::policy::Decision {
         port: attempt.port,
     })
 }
-
-/// How long a user's enforcer has for an answer.
-pub const ENFORCER_LIMIT: Duration = crate::lab::enforcer::External::LIMIT;

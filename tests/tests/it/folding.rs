@@ -3,7 +3,7 @@
 use anyhow::Result;
 use netpol_verify::sensor::{Mode, Options};
 use netpol_verify_ebpf::settings::{Settings, counter};
-use netpol_verify_tests::{Ear, Pair, as_root, cookie, flood};
+use netpol_verify_tests::{Ear, ONLY_PODS, Pair, as_root, cookie, flood};
 
 const STORM: u32 = 500;
 
@@ -13,13 +13,6 @@ fn fold(window_ns: u64) -> Settings {
         ..Mode::Active.settings()
     }
 }
-
-const ONLY_PODS: Options = Options {
-    ring_bytes: None,
-    attachment: None,
-    without_drops: true,
-    object: None,
-};
 
 #[tokio::test]
 async fn a_storm_from_many_ports_is_one_record_and_a_count() -> Result<()> {

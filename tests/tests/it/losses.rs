@@ -9,20 +9,13 @@ use netpol_verify_ebpf::{
     RECORD_SIZE,
     settings::{Settings, counter},
 };
-use netpol_verify_tests::{Ear, Pair, as_root, ask, cookie, flood, prober};
+use netpol_verify_tests::{Ear, ONLY_PODS, Pair, as_root, ask, cookie, flood, prober};
 
 /// A record costs a quarter of an hour, and ten may be saved up: eleven records, on however slow a machine.
 const ELEVEN: Settings = Settings {
     bucket_interval_ns: 1_000_000_000_000,
     bucket_burst_ns: 10_000_000_000_000,
     ..Mode::Active.settings()
-};
-
-const ONLY_PODS: Options = Options {
-    ring_bytes: None,
-    attachment: None,
-    without_drops: true,
-    object: None,
 };
 
 #[tokio::test]

@@ -8,17 +8,10 @@ use netpol_verify::{
     kernel::{KernelFacts, Symbols},
     net::{AttemptKey, Protocol, netns_cookie_here},
     observe::{AnswerKind, Decoder, Packet, Where},
-    sensor::{EMBEDDED, Mode, NetnsPath, Object, Options, Probe, ProbeSocket},
+    sensor::{EMBEDDED, Mode, NetnsPath, Object, Probe, ProbeSocket},
 };
 use netpol_verify_ebpf::settings::{counter, name};
-use netpol_verify_tests::{Ear, Pair, as_root, cookie, probe};
-
-const ONLY_PODS: Options = Options {
-    ring_bytes: None,
-    attachment: None,
-    without_drops: true,
-    object: None,
-};
+use netpol_verify_tests::{Ear, ONLY_PODS, Pair, as_root, cookie, probe};
 
 fn is_first(packet: &Packet, wanted: AttemptKey) -> bool {
     matches!(packet, Packet::First { key, .. } if *key == wanted)

@@ -105,12 +105,6 @@ impl Trace {
         self.sent.iter().filter(|(_, netns)| *netns == source).count()
     }
 
-    /// When the first packet left.
-    #[must_use]
-    pub fn first_sent(&self) -> Option<KernelTime> {
-        self.sent.iter().map(|(time, _)| *time).min()
-    }
-
     /// When the last packet that was seen of it was seen.
     #[must_use]
     pub fn last_seen(&self) -> Option<KernelTime> {
