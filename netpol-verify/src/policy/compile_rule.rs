@@ -4,13 +4,12 @@ use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
 };
 
-use crate::cluster::path::FieldPath;
-
-use super::{
+use crate::cluster::{
     cidr::{is_strict_subset, parse_cidr},
-    compile::Report,
-    peer::Block,
+    path::FieldPath,
 };
+
+use super::{compile::Report, peer::Block};
 
 /// R3: what is listed; when nothing is, ingress always and egress where the section has rules.
 pub(crate) fn directions(policy: &NetworkPolicy, report: &mut Report<'_>) -> (bool, bool) {

@@ -1,6 +1,5 @@
 //! What the policies require. Knows no packets, no clock and no IO; Kubernetes types stop in the `compile` files.
 
-mod cidr;
 mod compile;
 mod compile_port;
 mod compile_rule;

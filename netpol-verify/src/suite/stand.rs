@@ -166,6 +166,7 @@ impl Stand {
             Object::Node(Node {
                 name: node.name.clone(),
                 addresses: node.addresses.clone(),
+                labels: [("kubernetes.io/hostname".to_owned(), node.name.clone())].into(),
             })
         });
         let snapshot = self.state.snapshot();

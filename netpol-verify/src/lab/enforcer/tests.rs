@@ -143,6 +143,7 @@ impl Bed {
                     port: if name == "db" { 81 } else { 80 },
                     protocol: Protocol::Tcp,
                 }],
+                workload: None,
             },
             node: format!("n{node}"),
             netns,
@@ -216,6 +217,7 @@ fn world(bed: &mut Bed, bridged: bool) -> World {
         pods: pods.iter().map(|lab| lab.pod.clone()).collect(),
         nodes: Vec::new(),
         policies: policies(),
+        ..Snapshot::default()
     };
     World {
         nodes,

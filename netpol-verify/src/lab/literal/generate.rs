@@ -145,6 +145,7 @@ pub(crate) fn snapshots() -> impl Strategy<Value = Snapshot> {
                 .map(|node| Node {
                     name: NODES[node].to_owned(),
                     addresses: node_addresses(node),
+                    labels: BTreeMap::new(),
                 })
                 .collect(),
             pods: pods
@@ -170,6 +171,7 @@ pub(crate) fn snapshots() -> impl Strategy<Value = Snapshot> {
                     },
                 })
                 .collect(),
+            ..Snapshot::default()
         })
 }
 
@@ -226,6 +228,7 @@ impl Draft {
             host_network: self.host_network,
             phase: self.phase,
             ports: self.ports,
+            workload: None,
         }
     }
 }

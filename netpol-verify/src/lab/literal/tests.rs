@@ -25,6 +25,7 @@ fn pod(namespace: &str, name: &str, last: u8) -> Pod {
             port: 8000 + u16::from(last),
             protocol: Protocol::Tcp,
         }],
+        workload: None,
     }
 }
 
@@ -63,6 +64,7 @@ fn cluster(policies: &[serde_json::Value]) -> Snapshot {
                 },
             })
             .collect(),
+        ..Snapshot::default()
     }
 }
 
