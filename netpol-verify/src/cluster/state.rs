@@ -36,6 +36,15 @@ pub enum Change {
     Removed(ObjectKey),
 }
 
+impl Change {
+    /// The object that changed.
+    #[must_use]
+    pub const fn key(&self) -> &ObjectKey {
+        let (Self::Added(key) | Self::Changed(key) | Self::Removed(key)) = self;
+        key
+    }
+}
+
 impl ClusterState {
     /// Adds or replaces objects. What is equal to before is no change, and no change leaves the generation alone.
     ///
@@ -132,6 +141,30 @@ impl ClusterState {
     #[must_use]
     pub fn pod(&self, name: &ObjectName) -> Option<&Pod> {
         self.pods.get(name)
+    }
+
+    /// The namespace of that name.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.get(name)
+    }
+
+    /// The node of that name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.get(name)
+    }
+
+    /// The NetworkPolicy of that name.
+    #[must_use]
+    pub fn policy(&self, name: &ObjectName) -> Option<&SourcedPolicy> {
+        self.policies.get(name)
+    }
+
+    /// The administrators' policy of that kind and name.
+    #[must_use]
+    pub fn admin_policy(&self, kind: AdminKind, name: &str) -> Option<&SourcedAdminPolicy> {
+        self.admin.get(&kind)?.get(name)
     }
 
     fn with_kept_status(&self, mut pod: Pod) -> Pod {

@@ -13,7 +13,7 @@ fn end(party: Party<'_>) -> End {
     match party {
         Party::Pod { pod, address } => End::Pod {
             name: pod.name.clone(),
-            address,
+            address: Some(address),
         },
         Party::Node { name, address } => End::Node {
             name: name.to_owned(),
@@ -46,7 +46,7 @@ proptest! {
                 continue;
             }
             let literal = permits(&snapshot, from, to, question.protocol, question.port);
-            let traffic = Traffic { from: end(from), to: end(to), protocol: question.protocol, port: question.port };
+            let traffic = Traffic::direct(end(from), end(to), question.protocol, question.port);
             let engine = set.decide(&traffic).expectation;
             let agree = match (literal, engine) {
                 (Reading::Permitted, Expectation::Allow) | (Reading::Refused { .. }, Expectation::Deny) => true,

@@ -13,6 +13,8 @@
 
 #[cfg(test)]
 mod agreement;
+#[cfg(test)]
+mod consistency;
 pub mod dns;
 pub mod enforcer;
 pub mod fault;
