@@ -3,11 +3,13 @@
 
 mod binary;
 mod ear;
+mod fleet;
 mod residue;
 mod traffic;
 mod world;
 
 pub use binary::{Npv, Ran, Running, StandingLab, binary};
 pub use ear::{Ear, ONLY_PODS, cookie, prober, prober_over};
+pub use fleet::Fleet;
 pub use traffic::{ask, ask_planned, flood, probe};
 pub use world::{Pair, as_root};

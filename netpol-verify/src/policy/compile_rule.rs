@@ -50,7 +50,6 @@ pub(crate) fn policy(
     let egress = rules(written, &top.key("egress"), namespace, words, report);
     Compiled {
         name: PolicyRef(sourced.name()),
-        namespace,
         subject,
         isolates_ingress,
         isolates_egress,

@@ -144,26 +144,48 @@ impl Matrix<'_> {
         Some(Traffic::direct(end(from)?, end(to)?, self.protocol, self.port))
     }
 
-    /// The destinations that a pod may reach for certain in a family, as bits by pod number, itself and hostNetwork pods
-    /// left out: 64 pods a word, the lowest bit first.
+    /// The whole matrix of a family written out: for every pod, in the order of their numbers, the pods that it may reach for
+    /// certain, itself and hostNetwork pods left out; 64 pods a word, the lowest bit first, each row from a new word on.
+    ///
+    /// It is as large as pods squared. What only looks at some pairs asks [`Matrix::expect`].
     #[must_use]
-    pub fn reached(&self, from: PodId, family: Family) -> Vec<u64> {
-        let mut words = vec![0_u64; self.set.pods.len().div_ceil(64)];
-        let Some(source) = self.set.entry(from).filter(|source| !source.host_network) else {
-            return words;
-        };
-        let Some(row) = source.class(family) else {
-            return words;
-        };
-        for (word, pods) in words.iter_mut().zip(self.set.pods.chunks(64)) {
-            for (bit, pod) in pods.iter().enumerate() {
-                let class = pod.class(family).unwrap_or(NO_CLASS);
-                let is_reached = !pod.host_network && self.certain.contains(row, class);
-                *word |= u64::from(is_reached) << bit;
+    pub fn written_out(&self, family: Family) -> Vec<u64> {
+        let classes: Vec<u32> = self
+            .set
+            .pods
+            .iter()
+            .map(|pod| {
+                pod.class(family)
+                    .filter(|_| !pod.host_network)
+                    .unwrap_or(NO_CLASS)
+            })
+            .collect();
+        let stride = classes.len().div_ceil(64);
+        let mut words = vec![0_u64; classes.len() * stride];
+        // Pods of one class have one row: written once, then copied. A pod's own bit is cleared last.
+        let mut first_of_class: HashMap<u32, usize> = HashMap::new();
+        for (pod, class) in classes
+            .iter()
+            .enumerate()
+            .filter(|(_, class)| **class != NO_CLASS)
+        {
+            let start = pod * stride;
+            match first_of_class.get(class) {
+                Some(first) => words.copy_within(first * stride..(first + 1) * stride, start),
+                None => {
+                    first_of_class.insert(*class, pod);
+                    for (word, columns) in words.iter_mut().skip(start).zip(classes.chunks(64)) {
+                        for (bit, column) in columns.iter().enumerate() {
+                            *word |= u64::from(self.certain.contains(*class, *column)) << bit;
+                        }
+                    }
+                }
             }
         }
-        if let Some(own) = words.get_mut(from.0 as usize / 64) {
-            *own &= !(1 << (from.0 % 64));
+        for pod in 0..classes.len() {
+            if let Some(word) = words.get_mut(pod * stride + pod / 64) {
+                *word &= !(1 << (pod % 64));
+            }
         }
         words
     }

@@ -135,7 +135,6 @@ pub(crate) struct PodEntry {
 #[derive(Clone, Debug)]
 pub(crate) struct Compiled {
     pub(crate) name: PolicyRef,
-    pub(crate) namespace: u32,
     /// The pods it selects; none where its selector is invalid.
     pub(crate) subject: Option<u32>,
     pub(crate) isolates_ingress: bool,
