@@ -70,12 +70,15 @@ macro_rules! embedded {
     };
 }
 
+const CYCLONUS: &[(&str, &str)] = embedded!("cyclonus":
+    "suite.yaml", "targets.yaml", "rules.yaml", "peers.yaml", "two-ingress-peers.yaml", "two-egress-peers.yaml",
+    "egress-ports.yaml", "ingress-ports.yaml", "two-ports.yaml", "actions.yaml", "conflicts.yaml", "e2e-copies.yaml");
 const E2E: &[(&str, &str)] = embedded!("e2e":
     "suite.yaml", "selectors.yaml", "ports.yaml", "changes.yaml", "egress.yaml", "protocols.yaml", "api.yaml");
 
 impl Suite {
     /// The names of embedded suites.
-    pub const EMBEDDED: [&'static str; 1] = ["e2e"];
+    pub const EMBEDDED: [&'static str; 2] = ["cyclonus", "e2e"];
 
     /// An embedded suite by name, else a folder.
     ///
@@ -89,6 +92,7 @@ impl Suite {
                 .collect()
         };
         match name {
+            "cyclonus" => Self::from_folder(name, &Path::new("suites").join(name), &embedded(CYCLONUS)),
             "e2e" => Self::from_folder(name, &Path::new("suites").join(name), &embedded(E2E)),
             folder => {
                 let path = Path::new(folder);
