@@ -21,6 +21,8 @@ pub mod fault;
 pub mod literal;
 mod naming;
 mod netns;
+#[cfg(test)]
+mod regressions;
 pub mod residue;
 mod run_record;
 pub mod runtime_dir;

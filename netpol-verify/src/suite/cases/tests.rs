@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write};
 
 use super::{Case, ExpectedChanges, ExpectedProblem, Row, Step, Suite};
 use crate::{
-    cluster::{Change, ObjectKey, Problem, Snapshot},
+    cluster::{Change, ObjectKey, ObjectName, Problem, Snapshot},
     finding::Expected,
     lab::literal::{Party, Reading, permits},
     net::Family,
@@ -31,18 +31,16 @@ fn play(mut see: impl FnMut(&Suite, &Case, usize, &Step, &[Change], &Snapshot)) 
 
 /// The question that the engine is asked for an attempt.
 fn traffic(attempt: &Attempt) -> Traffic {
-    Traffic {
-        from: End::Pod {
-            name: attempt.from.clone(),
-            address: attempt.from_address,
-        },
-        to: End::Pod {
-            name: attempt.to.clone(),
-            address: attempt.to_address,
-        },
-        protocol: attempt.protocol,
-        port: attempt.port,
-    }
+    let end = |name: &ObjectName, address| End::Pod {
+        name: name.clone(),
+        address: Some(address),
+    };
+    Traffic::direct(
+        end(&attempt.from, attempt.from_address),
+        end(&attempt.to, attempt.to_address),
+        attempt.protocol,
+        attempt.port,
+    )
 }
 
 fn decided(set: &PolicySet, attempt: &Attempt) -> Expected {
@@ -56,7 +54,7 @@ fn decided(set: &PolicySet, attempt: &Attempt) -> Expected {
 fn read(snapshot: &Snapshot, attempt: &Attempt) -> Expected {
     let party = |name, address| Party::Pod {
         pod: snapshot.pod(name).unwrap(),
-        address,
+        address: Some(address),
     };
     let from = party(&attempt.from, attempt.from_address);
     let to = party(&attempt.to, attempt.to_address);
