@@ -122,6 +122,7 @@ impl PolicySet {
         }
         if let Some(entry) = self.nodes.get_mut(number as usize) {
             entry.addresses = addresses;
+            entry.is_described = true;
         }
     }
 

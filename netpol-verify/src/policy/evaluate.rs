@@ -39,6 +39,8 @@ pub(super) struct View {
     pub(super) address: Option<IpAddr>,
     /// Whether it is neither pod nor node, so that a domain may stand for it.
     pub(super) is_outside: bool,
+    /// Of a hostNetwork pod without address: its address will be that of its node, where it is known which.
+    pub(super) awaits_node: Option<Option<u32>>,
 }
 
 /// One side, before it is put in words.
@@ -52,8 +54,10 @@ pub(super) struct Question<'a> {
     pub(super) view: View,
     /// The port names of the destination pod.
     pub(super) declared: &'a [NamedPort],
-    /// Whether the other end is the node that the pod runs on.
+    /// Whether the other end is the node that the pod runs on, as NetworkPolicies see it.
     pub(super) own_node: bool,
+    /// The same as administrators' policies see it, to which a hostNetwork pod is always its node.
+    pub(super) admin_own_node: bool,
     pub(super) traffic: &'a Traffic,
 }
 
@@ -140,18 +144,21 @@ impl PolicySet {
     ) -> (Answer, Decision) {
         let declared = to.class(reading).map_or(&[][..], |class| self.named(class));
         let via = traffic.via.as_ref();
-        let question = |direction, subject: Party<'_>, view, own_node| Question {
+        let question = |direction, subject: Party<'_>, view, own_node: [bool; 2]| Question {
             direction,
             subject: subject.class(reading),
             admin_subject: subject.admin_class(),
             view,
             declared,
-            own_node,
+            own_node: own_node[0],
+            admin_own_node: own_node[1],
             traffic,
         };
+        let own_node =
+            |other: Party<'_>, pod| [reading, Reading::AsNode].map(|reading| other.is_node_of(pod, reading));
         let mut egress = (Answer::OPEN, Side::default());
         if let Party::Pod(pod, _) = from {
-            let own_node = to.is_node_of(pod, reading);
+            let own_node = own_node(to, pod);
             let direct = to.view(reading);
             let dialled = via.and_then(|via| via.dialled).map(|address| View {
                 address: Some(address),
@@ -163,13 +170,13 @@ impl PolicySet {
         }
         let mut ingress = (Answer::OPEN, Side::default());
         if let Party::Pod(pod, _) = to {
-            let direct = (from.view(reading), from.is_node_of(pod, reading));
+            let direct = (from.view(reading), own_node(from, pod));
             let rewritten = via
                 .map_or(&[][..], |via| via.rewritten.as_slice())
                 .iter()
                 .map(|address| {
                     let own_node = pod.node.is_some_and(|node| self.is_address_of(node, *address));
-                    (View::of_node(*address), own_node)
+                    (View::of_node(*address), [own_node; 2])
                 });
             ingress = self.over(std::iter::once(direct).chain(rewritten), |(view, own_node)| {
                 question(Direction::Ingress, to, view, own_node)
@@ -233,6 +240,7 @@ impl View {
             admin_class: None,
             address: Some(address.to_canonical()),
             is_outside: false,
+            awaits_node: None,
         }
     }
 }
@@ -270,6 +278,10 @@ impl Party<'_> {
                 Self::Node(_, address) | Self::Outside(address) => Some(address),
             },
             is_outside: matches!(self, Self::Outside(_)),
+            awaits_node: match self {
+                Self::Pod(pod, None) if pod.host_network => Some(pod.node),
+                Self::Pod(..) | Self::Node(..) | Self::Outside(_) => None,
+            },
         }
     }
 

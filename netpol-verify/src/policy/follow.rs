@@ -64,11 +64,18 @@ impl PolicySet {
             }
             Kind::Node => match state.node(&key.name) {
                 Some(node) => self.put_node(node),
-                None => self.put_node(&crate::cluster::Node {
-                    name: key.name.clone(),
-                    addresses: Vec::new(),
-                    labels: Default::default(),
-                }),
+                None => {
+                    let gone = crate::cluster::Node {
+                        name: key.name.clone(),
+                        addresses: Vec::new(),
+                        labels: Default::default(),
+                    };
+                    self.put_node(&gone);
+                    let number = self.node(&key.name);
+                    if let Some(entry) = self.nodes.get_mut(number as usize) {
+                        entry.is_described = false;
+                    }
+                }
             },
             Kind::NetworkPolicy => return self.follow_policy(state, &name(), problems),
             Kind::AdminPolicy(kind) => {

@@ -73,6 +73,8 @@ pub(crate) struct NamespaceEntry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodeEntry {
     pub(crate) addresses: Vec<IpAddr>,
+    /// Whether there is an object of it; a pod may name a node that has none.
+    pub(crate) is_described: bool,
 }
 
 /// What makes a class: nothing else of an endpoint can be seen by any policy.

@@ -25,12 +25,11 @@ impl PolicySet {
     /// What one side says: Admin tier, then NetworkPolicies where some isolate the pod, then Baseline tier, else open.
     pub(super) fn side(&self, question: &Question<'_>) -> (Answer, Side) {
         let mut side = Side::default();
-        // R21, and why: kubelet's probes come from there.
-        if question.direction == Direction::Ingress && question.own_node {
-            return (Answer::OPEN, side);
-        }
+        // R21: kubelet's probes come from there.
+        let is_exempt = question.direction == Direction::Ingress && question.admin_own_node;
         let subject = question
             .admin_subject
+            .filter(|_| !is_exempt)
             .and_then(|class| self.class(class))
             .map(|class| class.subject(question.direction));
         let admin: Vec<_> = subject.map_or_else(Vec::new, |it| self.groups(&it.admin).collect());
@@ -107,6 +106,9 @@ impl PolicySet {
 
     /// The NetworkPolicies' word; `None` where none isolates the pod.
     fn network_policies(&self, question: &Question<'_>, side: &mut Side) -> Option<Answer> {
+        if question.direction == Direction::Ingress && question.own_node {
+            return Some(Answer::OPEN);
+        }
         let class = self.class(question.subject?)?;
         let mut isolating: Vec<&Compiled> = self
             .policies(&class.subject(question.direction).isolating)
@@ -182,7 +184,20 @@ impl PolicySet {
             .blocks
             .iter()
             .filter_map(|number| self.vocabulary.blocks.all.get(*number as usize));
+        let selected = |node: u32| {
+            let labels = &self.vocabulary.node_labels;
+            peers.nodes.iter().any(|wanted| labels.selects(wanted, node))
+        };
         let Some(address) = question.view.address else {
+            let by_node = match question.view.awaits_node {
+                Some(Some(node)) => Match::when(self.is_described(node) && selected(node)),
+                Some(None)
+                    if (0..self.nodes.len() as u32).any(|node| self.is_described(node) && selected(node)) =>
+                {
+                    Match::Maybe(Unspecified::NoAddress)
+                }
+                Some(None) | None => Match::No,
+            };
             return blocks
                 .map(|block| {
                     if block.is_everything() {
@@ -191,18 +206,14 @@ impl PolicySet {
                         Match::Maybe(Unspecified::NoAddress)
                     }
                 })
-                .fold(Match::No, Match::or);
+                .fold(by_node, Match::or);
         };
         let mut blocks = blocks;
         let is_met = blocks.any(|block| block.contains(address))
-            || self.node_addresses.get(&address).is_some_and(|nodes| {
-                nodes.iter().any(|node| {
-                    peers
-                        .nodes
-                        .iter()
-                        .any(|wanted| self.vocabulary.node_labels.selects(wanted, *node))
-                })
-            });
+            || self
+                .node_addresses
+                .get(&address)
+                .is_some_and(|nodes| nodes.iter().any(|node| selected(*node)));
         if is_met {
             Match::Yes
         } else if peers.domains && question.view.is_outside {
@@ -210,5 +221,12 @@ impl PolicySet {
         } else {
             Match::No
         }
+    }
+
+    /// Whether a node is known by more than a pod that names it.
+    fn is_described(&self, node: u32) -> bool {
+        self.nodes
+            .get(node as usize)
+            .is_some_and(|node| node.is_described)
     }
 }
