@@ -36,6 +36,8 @@ pub mod kernel;
 pub mod lab;
 pub mod net;
 pub mod observe;
+#[cfg(test)]
+mod pinned;
 pub mod policy;
 pub mod report;
 pub mod sensor;

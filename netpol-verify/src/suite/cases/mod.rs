@@ -46,6 +46,8 @@ mod model;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_axes;
+#[cfg(test)]
 mod tests_coverage;
 #[cfg(test)]
 mod tests_loader;
