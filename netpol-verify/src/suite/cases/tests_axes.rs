@@ -135,19 +135,19 @@ fn action(change: &Change, deleted: &[crate::cluster::ObjectKey]) -> Option<&'st
             Kind::NetworkPolicy => "create policy",
             Kind::Namespace => "create namespace",
             Kind::Pod => "create pod",
-            Kind::Node => return None,
+            _ => return None,
         },
         Change::Changed(key) => match key.kind {
             Kind::NetworkPolicy => "update policy",
             Kind::Namespace => "set namespace labels",
             Kind::Pod => "set pod labels",
-            Kind::Node => return None,
+            _ => return None,
         },
         Change::Removed(key) if deleted.contains(key) => match key.kind {
             Kind::NetworkPolicy => "delete policy",
             Kind::Namespace => "delete namespace",
             Kind::Pod => "delete pod",
-            Kind::Node => return None,
+            _ => return None,
         },
         Change::Removed(_) => return None,
     })

@@ -266,7 +266,7 @@ fn all_mistakes_are_named_at_once() {
     let error =
         load_step("delete: [Pod p/q]\n    expect: {ingress: {p/q: []}, egress: {p/r: []}}").unwrap_err();
     assert!(
-        error.to_string().starts_with("3 mistakes in the suite:\n"),
+        error.to_string().starts_with("mistakes in the suite (3):\n"),
         "{error}"
     );
 }
