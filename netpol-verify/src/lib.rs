@@ -23,7 +23,7 @@
 //! - [`finding`]: verdicts of one kind gathered under a stable code.
 //! - [`report`]: the run, as a table or as JSON.
 //! - [`lab`]: a virtual cluster of network namespaces with enforcers, correct and faulty.
-//! - [`suite`]: scenarios as data, and the runner.
+//! - [`suite`]: scenarios and conformance cases as data, and the runner.
 //! - [`cli`]: one file a command.
 
 pub mod bus;
@@ -36,6 +36,8 @@ pub mod kernel;
 pub mod lab;
 pub mod net;
 pub mod observe;
+#[cfg(test)]
+mod pinned;
 pub mod policy;
 pub mod report;
 pub mod sensor;

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::command;
 
-/// The JSON schema and the pinned outputs, by the very tests that compare them.
+/// The JSON schema, the pinned outputs and the suites' table of contents, by the very tests that compare them.
 pub(crate) fn run() -> Result<()> {
     command::run(command::cargo().env("NETPOL_VERIFY_GENERATE", "1").args([
         "test",
@@ -13,6 +13,7 @@ pub(crate) fn run() -> Result<()> {
         "--lib",
         "--",
         "report::tests::",
+        "suite::cases::tests_coverage::",
     ]))?;
     command::run(command::program("git").args(["status", "--short", "netpol-verify"]))
 }

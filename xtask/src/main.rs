@@ -37,7 +37,7 @@ enum Task {
     BuildEbpf(build_ebpf::Options),
     /// Formatting, clippy, rustdoc and licences, with warnings as errors
     Lint,
-    /// Rewrites generated files: the JSON schema and pinned outputs
+    /// Rewrites generated files: the JSON schema, pinned outputs and the suites' table of contents
     Generate,
     /// Runs the benchmarks and prints the machine's facts beside them (root)
     Bench {

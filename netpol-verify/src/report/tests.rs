@@ -1,28 +1,11 @@
 //! The renderers against a small run; whole outputs are pinned as files, `cargo xtask generate` rewrites them.
 
-use std::path::Path;
-
 use super::{Run, RunVerdict, Style, json, sample, schema, schema_text, table};
 use crate::{
     finding::{Expected, JudgedAttempt, Observed, Verdict},
     net::Family,
+    pinned::pinned,
 };
-
-/// Compares with a committed file, or rewrites it when the developers' door asks for that.
-fn pinned(file: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    if std::env::var_os("NETPOL_VERIFY_GENERATE").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, actual).unwrap();
-        return;
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == actual,
-        "{file} differs from what the code gives now; if that is meant, run `cargo xtask generate`.\n\
-         --- the code gives\n{actual}"
-    );
-}
 
 fn changed(change: impl Fn(&mut JudgedAttempt)) -> Run {
     let mut run = sample::run("flannel", sample::STOPPED);

@@ -1,4 +1,4 @@
-//! Scenarios as data, and the runner: build, apply a stage, probe, judge, report.
+//! Scenarios and conformance cases as data, and the runner: build, apply a stage, probe, judge, report.
 
 pub mod cases;
 mod judged;

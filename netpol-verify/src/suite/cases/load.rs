@@ -45,7 +45,7 @@ pub enum SuiteError {
         file: String,
     },
     /// Something in it is wrong, and a suite is taken whole or not at all.
-    #[error("{} mistakes in the suite:{}", .0.len(), listed(.0))]
+    #[error("mistakes in the suite ({}):{}", .0.len(), listed(.0))]
     Broken(Vec<Problem>),
 }
 

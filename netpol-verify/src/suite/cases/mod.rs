@@ -35,7 +35,8 @@
 //!       changes: {added: [NetworkPolicy x/base]}
 //! ```
 //!
-//! A connection must be let through iff the source's egress and the destination's ingress are both open to it.
+//! A connection must be let through iff the source's egress and the destination's ingress are both open to it. Parts are set in the
+//! order of their paths, null takes one away, and a bare `y` or `n` is a truth value in YAML: quote it.
 
 mod build;
 mod expect;
@@ -45,6 +46,8 @@ mod manifest;
 mod model;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_axes;
 #[cfg(test)]
 mod tests_coverage;
 #[cfg(test)]
