@@ -42,7 +42,15 @@ pub(crate) struct Report<'a> {
     problems: &'a mut Vec<Problem>,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    pub(crate) const fn new(object: String, place: &'a Place, problems: &'a mut Vec<Problem>) -> Self {
+        Self {
+            object,
+            place,
+            problems,
+        }
+    }
+
     pub(crate) fn problem(&mut self, path: &FieldPath, message: String) {
         self.problems.push(Problem {
             place: self.place.clone(),
@@ -58,11 +66,7 @@ impl PolicySet {
     pub(crate) fn put_policy(&mut self, sourced: &SourcedPolicy, problems: &mut Vec<Problem>) {
         let name = sourced.name();
         let namespace = self.namespace(&name.namespace);
-        let mut report = Report {
-            object: format!("NetworkPolicy {name}"),
-            place: &sourced.place,
-            problems,
-        };
+        let mut report = Report::new(format!("NetworkPolicy {name}"), &sourced.place, problems);
         let compiled = compile_rule::policy(sourced, namespace, &mut self.vocabulary, &mut report);
         let next = self.policies.len() as u32;
         let number = *self.policy_index.entry(name).or_insert(next);
@@ -83,11 +87,7 @@ impl PolicySet {
             kind: sourced.object.kind,
             name: sourced.object.name.clone(),
         };
-        let mut report = Report {
-            object: name.to_string(),
-            place: &sourced.place,
-            problems,
-        };
+        let mut report = Report::new(name.to_string(), &sourced.place, problems);
         let compiled = compile_admin::policy(&sourced.object, &mut self.vocabulary, &mut report);
         let next = self.admin.len() as u32;
         let number = *self.admin_index.entry(name).or_insert(next);

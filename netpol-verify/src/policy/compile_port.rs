@@ -34,6 +34,13 @@ impl PortNames {
         next
     }
 
+    /// The texts, in the order of their numbers.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let mut texts: Vec<(&NameId, &String)> = self.ids.iter().map(|(text, id)| (id, text)).collect();
+        texts.sort_by_key(|(id, _)| id.0);
+        texts.into_iter().map(|(_, text)| text.clone()).collect()
+    }
+
     /// Whether names came since this was last asked.
     pub(crate) const fn take_growth(&mut self) -> bool {
         std::mem::replace(&mut self.has_grown, false)

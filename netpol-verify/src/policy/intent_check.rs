@@ -14,8 +14,9 @@ use super::{
     PolicySet,
     between::{between, facing},
     decision::{Decision, End, Expectation, Traffic, Unspecified},
-    explain::{Suggestion, explain},
+    explain::explain,
     intent::{Intent, IntentPath, Whom},
+    suggest::Suggestion,
 };
 
 /// What the owner wants of a path.

@@ -7,6 +7,7 @@ mod blocks;
 mod class;
 mod compile;
 mod compile_admin;
+mod compile_clauses;
 mod compile_port;
 mod compile_rule;
 mod compile_selector;
@@ -18,12 +19,14 @@ mod intent;
 mod intent_check;
 mod labels;
 mod matrix;
+mod nearest;
 mod opened;
 mod port;
 mod rule;
 mod selector;
 mod set;
 mod side;
+mod suggest;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -43,8 +46,10 @@ pub use decision::{
     AdminRef, AdminRuleRef, Decision, Direction, End, Expectation, PolicyRef, RuleRef, Side, Traffic,
     Translation, Unspecified,
 };
-pub use explain::{ClosedSide, Explanation, Suggestion, explain};
+pub use explain::{ClosedSide, Explanation, explain};
 pub use intent::{Intent, IntentPath, Whom};
 pub use intent_check::{IntentCheck, Wanted};
 pub use matrix::{Matrix, PodId};
+pub use nearest::{NearMiss, Unmet};
 pub use set::PolicySet;
+pub use suggest::Suggestion;

@@ -1,6 +1,9 @@
 //! Label selectors, checked once and then only asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// A label selector; without requirements it matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +69,29 @@ impl Requirement {
     }
 }
 
+impl fmt::Display for Requirement {
+    /// As kubectl writes selectors.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |values: &BTreeSet<String>| values.iter().cloned().collect::<Vec<_>>().join(", ");
+        match self {
+            Self::In(key, values) if values.len() == 1 => write!(f, "{key}={}", list(values)),
+            Self::In(key, values) => write!(f, "{key} in ({})", list(values)),
+            Self::NotIn(key, values) => write!(f, "{key} notin ({})", list(values)),
+            Self::Exists(key) => f.write_str(key),
+            Self::DoesNotExist(key) => write!(f, "!{key}"),
+        }
+    }
+}
+
+impl Requirement {
+    /// The key that it looks at.
+    pub(crate) fn key(&self) -> &str {
+        match self {
+            Self::In(key, _) | Self::NotIn(key, _) | Self::Exists(key) | Self::DoesNotExist(key) => key,
+        }
+    }
+}
+
 impl Selector {
     /// A selector that wants all of these at once.
     pub(crate) const fn new(requirements: Vec<Requirement>) -> Self {
@@ -78,6 +104,7 @@ impl Selector {
     }
 
     /// Whether an object with these labels is selected.
+    #[cfg(test)]
     pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.requirements
             .iter()

@@ -178,3 +178,120 @@ fn labels_that_yaml_takes_for_something_else_survive_the_suggestion() {
         assert!(suggestion.verified, "{hostile:?}: {}", suggestion.manifest);
     }
 }
+
+/// The clauses of the nearest rule that are not met, in words.
+fn unmet(specs: &[&str], from: &str, to: &str, port: u16) -> Vec<String> {
+    let case = given(specs);
+    let explanation = explain(&case.snapshot, &case.set, &ask(from, to, Protocol::Tcp, port));
+    explanation
+        .closed
+        .iter()
+        .filter_map(|side| side.nearest.as_ref())
+        .flat_map(|near| {
+            let rule = near.rule.to_string();
+            near.unmet
+                .iter()
+                .map(move |it| format!("{rule} {}: {} / {}", it.clause, it.wanted, it.found))
+        })
+        .collect()
+}
+
+#[test]
+fn the_nearest_rule_is_named_with_the_clause_that_is_not_met() {
+    let to_api = |rule: &str| format!("{{podSelector: {{matchLabels: {{app: api}}}}, ingress: [{rule}]}}");
+    let far = "{from: [{namespaceSelector: {matchLabels: {team: red}}, podSelector: {matchLabels: {app: db}}}], ports: [{port: 1}]}";
+    let near = "{from: [{podSelector: {matchLabels: {app: db}}}, {podSelector: {matchLabels: {app: db, tier: x}}}], ports: [{port: 80}]}";
+    assert_eq!(
+        unmet(&[&to_api(&format!("{far}, {near}"))], "shop/web", "shop/api", 80),
+        ["shop/np-0 ingress[1] from[0].podSelector: app=db / app=web"]
+    );
+    assert_eq!(
+        unmet(
+            &[&to_api(
+                "{ports: [{port: 80}, {port: dns, protocol: UDP}, {port: 90, endPort: 99}]}"
+            )],
+            "shop/web",
+            "shop/api",
+            443
+        ),
+        ["shop/np-0 ingress[0] ports: TCP/80, UDP/dns, TCP/90-99 / TCP/443"]
+    );
+    assert_eq!(
+        unmet(
+            &[&to_api("{from: [{podSelector: {}}]}")],
+            "other/web",
+            "shop/api",
+            1
+        ),
+        ["shop/np-0 ingress[0] from[0]: the policy's own namespace shop / namespace other"]
+    );
+    assert_eq!(
+        unmet(
+            &[&to_api(
+                "{from: [{ipBlock: {cidr: 198.51.100.0/24, except: [198.51.100.7/32]}}]}"
+            )],
+            "198.51.100.7",
+            "shop/api",
+            1
+        ),
+        ["shop/np-0 ingress[0] from[0].ipBlock: 198.51.100.0/24 / 198.51.100.7, which is excepted"]
+    );
+    assert_eq!(
+        unmet(
+            &[&to_api(
+                "{from: [{namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [red, blue]}]}}]}"
+            )],
+            "other/web",
+            "shop/api",
+            1
+        ),
+        ["shop/np-0 ingress[0] from[0].namespaceSelector: team notin (blue, red) / team=red"]
+    );
+}
+
+#[test]
+fn a_default_deny_has_no_rule_that_could_be_near() {
+    assert_eq!(
+        unmet(&[DENY_ALL], "shop/web", "shop/api", 80),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_administrators_deny_is_opened_by_an_exception_before_their_rule() {
+    let deny = |tier: &str, priority: u16, rules: &str| {
+        format!("{{tier: {tier}, priority: {priority}, subject: {{namespaces: {{}}}}, {rules}}}")
+    };
+    let egress = "egress: [{action: Deny, to: [{namespaces: {}}]}]";
+    let ingress = "ingress: [{action: Deny, from: [{namespaces: {}}]}]";
+    for (tier, rules) in [("Admin", egress), ("Admin", ingress), ("Baseline", ingress)] {
+        let case = super::tests_world::given_with(
+            &[],
+            &[
+                &deny(tier, 5, rules),
+                &deny(tier, 4, "egress: [{action: Pass, to: [{nodes: {}}]}]"),
+            ],
+        );
+        let explanation = explain(
+            &case.snapshot,
+            &case.set,
+            &ask("shop/web", "shop/api", Protocol::Tcp, 80),
+        );
+        assert!(explanation.closed[0].denied_by.is_some());
+        let suggestion = explanation.suggestion.unwrap();
+        assert!(suggestion.verified, "{}", suggestion.manifest);
+        assert!(
+            suggestion.manifest.contains("priority: 3"),
+            "{}",
+            suggestion.manifest
+        );
+        assert_eq!((suggestion.also_opens, suggestion.also_isolates), (0, 0));
+    }
+    let first = super::tests_world::given_with(&[], &[&deny("Admin", 0, egress)]);
+    let explanation = explain(
+        &first.snapshot,
+        &first.set,
+        &ask("shop/web", "shop/api", Protocol::Tcp, 80),
+    );
+    assert_eq!(explanation.suggestion, None, "nothing comes before priority 0");
+}
