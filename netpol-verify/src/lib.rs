@@ -22,6 +22,7 @@
 //! - [`judge`]: expectation and outcome side by side, and the verdict, one exhaustive table.
 //! - [`finding`]: verdicts of one kind gathered under a stable code.
 //! - [`report`]: the run, as a table or as JSON.
+//! - [`oracle`]: what people ask of the policies alone, and how it is shown.
 //! - [`lab`]: a virtual cluster of network namespaces with enforcers, correct and faulty.
 //! - [`suite`]: scenarios and conformance cases as data, and the runner.
 //! - [`cli`]: one file a command.
@@ -36,6 +37,7 @@ pub mod kernel;
 pub mod lab;
 pub mod net;
 pub mod observe;
+pub mod oracle;
 #[cfg(test)]
 mod pinned;
 pub mod policy;

@@ -49,6 +49,15 @@ pub(super) enum InputError {
     Empty,
 }
 
+impl InputError {
+    /// What the command ends with.
+    pub(super) const fn exit(&self) -> super::exit::Exit {
+        match self {
+            Self::Empty => super::exit::Exit::Usage,
+        }
+    }
+}
+
 impl InputOptions {
     /// The namespace of names that give none.
     pub(super) fn home(&self) -> &str {

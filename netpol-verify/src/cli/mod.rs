@@ -2,7 +2,7 @@
 
 mod doctor;
 pub mod exit;
-#[allow(dead_code, reason = "TEMPORARY until the commands land")]
+mod explain;
 mod input;
 mod lab;
 mod manual;
@@ -35,6 +35,7 @@ pub fn main() -> ExitCode {
         .init();
     match arguments.command {
         Command::Lab(command) => lab::main(command),
+        Command::Explain(options) => explain::main(&options),
         Command::Doctor(options) => doctor::main(&options),
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
         Command::Man { out } => manual::man(out.as_deref(), Arguments::command()),

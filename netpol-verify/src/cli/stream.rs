@@ -1,13 +1,20 @@
 //! Lines to standard output and standard error: a reader that closed its end has read enough.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
-use crate::report::escape_to;
+use crate::report::{Style, escape_to};
 
 /// Writes a text to standard output, ended by one line feed.
 pub(super) fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     enough(writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()))
+}
+
+/// How to draw on standard output, by what it is and by what the environment forbids.
+pub(super) fn style() -> Style {
+    let is_terminal = io::stdout().is_terminal();
+    let columns = is_terminal.then(|| comfy_table::Table::new().width()).flatten();
+    Style::for_stream(is_terminal, std::env::var_os("NO_COLOR").as_deref(), columns)
 }
 
 /// A message has an object, a cause and what to do next, each bounded where it arises.

@@ -75,6 +75,29 @@ impl Blocks {
         (family, bounds.partition_point(|bound| *bound <= value))
     }
 
+    /// The stretches of addresses within a net that some block may tell apart: the first and last address of each.
+    pub(crate) fn stretches(&self, net: IpNet) -> Vec<(IpAddr, IpAddr)> {
+        let ((family, first), (_, last)) = (place(net.network()), place(net.broadcast()));
+        let bounds = &self.bounds[family];
+        let starts = std::iter::once(first).chain(
+            bounds
+                .iter()
+                .copied()
+                .filter(|bound| (first.saturating_add(1)..=last).contains(bound)),
+        );
+        let starts: Vec<u128> = starts.collect();
+        let ends = starts.iter().skip(1).map(|next| next - 1).chain([last]);
+        let address = |value: u128| match family {
+            0 => IpAddr::V4((value as u32).into()),
+            _ => IpAddr::V6(value.into()),
+        };
+        starts
+            .iter()
+            .zip(ends)
+            .map(|(first, last)| (address(*first), address(last)))
+            .collect()
+    }
+
     /// The blocks that hold an address.
     pub(crate) fn holding(&self, address: IpAddr) -> Vec<u32> {
         (0..)
@@ -96,6 +119,35 @@ fn place(address: IpAddr) -> (usize, u128) {
 #[cfg(test)]
 mod tests {
     use super::{Block, Blocks};
+
+    #[test]
+    fn a_net_falls_into_stretches_at_the_bounds_inside_it() {
+        let mut blocks = Blocks::default();
+        blocks.intern(Block {
+            net: "10.0.0.64/26".parse().unwrap(),
+            except: vec!["10.0.0.80/32".parse().unwrap()],
+        });
+        blocks.take_growth();
+        let of = |net: &str| {
+            let all = blocks.stretches(net.parse().unwrap());
+            all.iter()
+                .map(|(first, last)| format!("{first}-{last}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of("10.0.0.0/24"),
+            [
+                "10.0.0.0-10.0.0.63",
+                "10.0.0.64-10.0.0.79",
+                "10.0.0.80-10.0.0.80",
+                "10.0.0.81-10.0.0.127",
+                "10.0.0.128-10.0.0.255"
+            ]
+        );
+        assert_eq!(of("10.0.0.80/32"), ["10.0.0.80-10.0.0.80"]);
+        assert_eq!(of("0.0.0.0/0").len(), 5);
+        assert_eq!(of("fd00::/8").len(), 1);
+    }
 
     #[test]
     fn addresses_of_one_stretch_lie_in_the_same_blocks() {

@@ -251,6 +251,12 @@ impl PolicySet {
         self.classes.get(class as usize)
     }
 
+    /// The stretches of addresses within a net that some policy may tell apart: the first and last address of each.
+    #[must_use]
+    pub fn stretches(&self, net: ipnet::IpNet) -> Vec<(IpAddr, IpAddr)> {
+        self.vocabulary.blocks.stretches(net)
+    }
+
     /// The ports that pods of a class declare by name, as far as policies ask for names.
     pub(crate) fn named(&self, class: u32) -> &[NamedPort] {
         self.class(class)

@@ -1,0 +1,9 @@
+//! What people ask without packets, and how it is shown.
+
+mod end;
+mod explain;
+mod route;
+
+pub use end::{AskedEnd, AskedPort, ParseEndError, Question};
+pub use explain::{Explained, json as explained_json, schema as explained_schema, text as explained_text};
+pub use route::RouteError;
