@@ -5,6 +5,7 @@ mod bench;
 mod build_ebpf;
 mod command;
 mod demo;
+mod fuzz_oracle;
 mod generate;
 mod licences;
 mod lint;
@@ -20,7 +21,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    about = "The developers' door: demo, test, build-ebpf, lint, generate, bench"
+    about = "The developers' door: demo, test, build-ebpf, lint, generate, bench, fuzz-oracle"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -41,6 +42,8 @@ enum Task {
     Generate,
     /// Runs the benchmarks and prints the machine's facts beside them (root)
     Bench,
+    /// Compares the policy engine with the literal reading on many random clusters
+    FuzzOracle(fuzz_oracle::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Lint => lint::run(),
         Task::Generate => generate::run(),
         Task::Bench => bench::run(),
+        Task::FuzzOracle(options) => fuzz_oracle::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
