@@ -128,6 +128,18 @@ fn equal_priorities_that_end_alike_are_not() {
 }
 
 #[test]
+fn a_choice_behind_a_choice_is_followed_too() {
+    let policies = [
+        cnp("Admin", 1, ACCEPT_EGRESS),
+        cnp("Admin", 1, PASS_EGRESS),
+        cnp("Baseline", 1, ACCEPT_EGRESS),
+        cnp("Baseline", 1, DENY_EGRESS),
+    ];
+    assert_eq!(ask(&policies, "x/a>y/c:80"), Undefined(EqualPriority));
+    assert_eq!(ask(&policies[..3], "x/a>y/c:80"), Permitted);
+}
+
+#[test]
 fn equal_priorities_of_the_other_side_do_not_matter_to_a_refusal() {
     let policies = [
         cnp("Admin", 1, DENY_INGRESS),
