@@ -5,6 +5,7 @@ mod bench;
 mod build_ebpf;
 mod command;
 mod demo;
+mod fuzz_oracle;
 mod generate;
 mod licences;
 mod lint;
@@ -20,7 +21,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    about = "The developers' door: demo, test, build-ebpf, lint, generate, bench"
+    about = "The developers' door: demo, test, build-ebpf, lint, generate, bench, fuzz-oracle"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -44,6 +45,8 @@ enum Task {
         /// Only these: classifiers, ring, guide, latency, oracle (which needs no root)
         parts: Vec<String>,
     },
+    /// Compares the policy engine with the literal reading on many random clusters
+    FuzzOracle(fuzz_oracle::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Task::Lint => lint::run(),
         Task::Generate => generate::run(),
         Task::Bench { parts } => bench::run(&parts),
+        Task::FuzzOracle(options) => fuzz_oracle::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

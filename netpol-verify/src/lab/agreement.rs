@@ -100,7 +100,11 @@ fn the_engine_and_the_literal_reading_agree() {
         if first_disagreement(&snapshot, &questions).is_some() {
             return Err(TestCaseError::fail("they disagree"));
         }
-        asked.set(asked.get() + questions.len() as u64);
+        let put = questions.iter().filter(|question| {
+            let (from, to) = question.parties(&snapshot);
+            traffic(from, to, question.protocol, question.port).is_some()
+        });
+        asked.set(asked.get() + put.count() as u64);
         clusters_seen.set(clusters_seen.get() + 1);
         if clusters_seen.get().is_multiple_of((cases / 20).max(1_000)) {
             println!("{} of {cases} clusters", clusters_seen.get());

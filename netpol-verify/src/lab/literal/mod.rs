@@ -34,6 +34,14 @@ mod selector;
 mod side;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_open;
+#[cfg(test)]
+mod tests_peers;
+#[cfg(test)]
+mod tests_tiers;
+#[cfg(test)]
+mod tests_world;
 mod tier;
 
 pub use block::Block;
