@@ -3,6 +3,7 @@
 mod convert;
 mod dns_name;
 pub(crate) mod document;
+mod live;
 mod manifest;
 mod model;
 mod object;
@@ -14,6 +15,7 @@ mod state;
 mod tests;
 
 pub(crate) use convert::NAMESPACE_NAME_LABEL;
+pub use live::{Access, Denied, LiveCluster, LiveError};
 pub use manifest::Loaded;
 pub use model::{
     ContainerPort, Namespace, Node, ObjectName, ParseObjectNameError, Phase, Place, Pod, Problem, Snapshot,
