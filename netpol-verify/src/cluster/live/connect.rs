@@ -13,7 +13,11 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
-use super::{LiveError, error::causes, proxy};
+use super::{
+    LiveError,
+    error::{causes, no_credentials},
+    proxy,
+};
 
 /// A server that takes a connection and never answers must not keep a command for ever.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -70,7 +74,10 @@ impl LiveCluster {
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|error| LiveError::Credentials {
             server: server.clone(),
-            cause: causes(&error),
+            cause: match &error {
+                kube::Error::Auth(error) => no_credentials(error),
+                other => causes(other),
+            },
         })?;
         Ok(Self {
             client,

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, path::PathBuf, time::Duration};
 
+use kube::client::AuthError;
+
 use super::resource::Resource;
 
 /// Servers and plugins choose what they say, and how long it is.
@@ -213,6 +215,20 @@ pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
         next = cause.source();
     }
     bounded(&text)
+}
+
+/// Why there are no credentials. A plugin's output and arguments may hold one and go nowhere; its words are on standard error.
+pub(super) fn no_credentials(error: &AuthError) -> String {
+    match error {
+        AuthError::AuthExecRun { out, .. } => {
+            let said = String::from_utf8_lossy(&out.stderr);
+            bounded(&format!(
+                "the kubeconfig's exec plugin failed ({}): {said}",
+                out.status
+            ))
+        }
+        other => causes(other),
+    }
 }
 
 /// What a server said, in one line of bounded length.

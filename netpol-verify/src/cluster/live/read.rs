@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Denied, LiveCluster, LiveError,
-    error::{bounded, causes},
+    error::{bounded, causes, no_credentials},
     page::{self, Answer},
     resource::{ADMIN_POLICIES, Need, RESOURCES, Resource},
 };
@@ -166,7 +166,7 @@ impl LiveCluster {
             }
             kube::Error::Auth(error) => LiveError::Credentials {
                 server,
-                cause: causes(&error),
+                cause: no_credentials(&error),
             },
             kube::Error::FromUtf8(error) => LiveError::NotKubernetes {
                 server,
