@@ -4,6 +4,7 @@
 mod apiserver;
 mod binary;
 mod ear;
+mod fleet;
 mod residue;
 mod traffic;
 mod world;
@@ -11,5 +12,6 @@ mod world;
 pub use apiserver::ApiServer;
 pub use binary::{Npv, Ran, Running, StandingLab, binary};
 pub use ear::{Ear, ONLY_PODS, cookie, prober, prober_over};
+pub use fleet::Fleet;
 pub use traffic::{ask, ask_planned, flood, probe};
 pub use world::{Pair, as_root};

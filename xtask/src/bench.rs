@@ -10,20 +10,27 @@ use crate::command;
 /// The benchmark target of the crate `netpol-verify-tests`.
 const TARGET: &str = "bench";
 
-/// Prints the machine's facts and runs the benchmarks in release.
-pub(crate) fn run() -> Result<()> {
-    if !command::is_root() {
-        bail!("the benchmarks attach eBPF programs and make network namespaces: run this as root");
+/// Prints the machine's facts and runs the benchmarks in release; `parts` chooses some of them.
+pub(crate) fn run(parts: &[String]) -> Result<()> {
+    if !command::is_root() && parts != ["oracle"] {
+        bail!(
+            "the benchmarks attach eBPF programs and make network namespaces: run this as root, or only `oracle`"
+        );
     }
     facts();
-    command::run(command::cargo().args([
-        "bench",
-        "--locked",
-        "--package",
-        "netpol-verify-tests",
-        "--bench",
-        TARGET,
-    ]))
+    command::run(
+        command::cargo()
+            .args([
+                "bench",
+                "--locked",
+                "--package",
+                "netpol-verify-tests",
+                "--bench",
+                TARGET,
+                "--",
+            ])
+            .args(parts),
+    )
 }
 
 fn facts() {

@@ -41,7 +41,10 @@ enum Task {
     /// Rewrites generated files: the JSON schema and pinned outputs
     Generate,
     /// Runs the benchmarks and prints the machine's facts beside them (root)
-    Bench,
+    Bench {
+        /// Only these: classifiers, ring, guide, latency, oracle (which needs no root)
+        parts: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -51,7 +54,7 @@ fn main() -> ExitCode {
         Task::BuildEbpf(options) => build_ebpf::run(&options),
         Task::Lint => lint::run(),
         Task::Generate => generate::run(),
-        Task::Bench => bench::run(),
+        Task::Bench { parts } => bench::run(&parts),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

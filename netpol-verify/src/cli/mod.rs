@@ -2,6 +2,8 @@
 
 mod doctor;
 pub mod exit;
+#[allow(dead_code, reason = "TEMPORARY until the commands land")]
+mod input;
 mod lab;
 mod manual;
 mod options;

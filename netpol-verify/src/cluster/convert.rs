@@ -1,18 +1,20 @@
 //! A parsed document to an object of the model: types checked, names checked, the rest left out.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
 use k8s_openapi::{api::networking::v1::NetworkPolicy, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    ContainerPort, Namespace, Node, Object, ObjectName, Phase, Pod, Problem, SourcedPolicy,
+    ContainerPort, Namespace, Node, Object, ObjectName, Phase, Place, Pod, Problem, SourcedPolicy,
+    convert_admin, convert_service,
     dns_name::{is_dns_label, is_dns_subdomain},
     manifest::Source,
     object::Kind,
     path::FieldPath,
-    schema::{Container, Manifest, NodeAddress, PortEntry, StatusIp},
+    schema::{Container, Manifest, Metadata, NodeAddress, PortEntry, StatusIp},
+    workload,
 };
 
 /// The label the API server puts on every namespace, with the namespace's name (R9).
@@ -40,18 +42,38 @@ pub(crate) fn object(
         source,
         out,
     };
+    report.name = loose_name(kind, &value);
     match kind {
         Kind::NetworkPolicy => report.policy(value),
+        Kind::AdminPolicy(kind) => convert_admin::object(kind, value, &mut report),
+        Kind::Service => convert_service::service(value, &mut report),
+        Kind::EndpointSlice => convert_service::slice(value, &mut report),
         Kind::Namespace | Kind::Pod | Kind::Node => {
-            report.name = loose_name(kind, &value);
             let manifest: Manifest = report.typed(value)?;
             report.slim(manifest)
         }
     }
 }
 
+/// The pod that a workload's template stands for.
+pub(crate) fn template(
+    workload: &str,
+    path: &str,
+    value: Value,
+    source: &Source<'_>,
+    out: &mut Vec<Problem>,
+) -> Option<workload::Template> {
+    let mut report = Report {
+        kind: Kind::Pod,
+        name: loose_name(Kind::Pod, &value).map(|name| format!("{name} of its {workload}")),
+        source,
+        out,
+    };
+    workload::template(workload, path, value, &mut report)
+}
+
 /// Gathers problems of one object.
-struct Report<'a> {
+pub(super) struct Report<'a> {
     kind: Kind,
     name: Option<String>,
     source: &'a Source<'a>,
@@ -59,17 +81,38 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn problem(&mut self, path: &FieldPath, message: impl Into<String>) {
-        let object = match &self.name {
+    pub(super) fn problem(&mut self, path: &FieldPath, message: impl Into<String>) {
+        let problem = self.source.problem(Some(self.object()), path, message.into());
+        self.out.push(problem);
+    }
+
+    /// A problem that makes the object as good as absent.
+    pub(super) fn refuse(&mut self, path: &FieldPath, message: impl fmt::Display) {
+        self.problem(
+            path,
+            format!("{message}; the object is left out, as the API server would refuse it"),
+        );
+    }
+
+    /// A problem of the whole object that is told only if it comes to that.
+    pub(super) fn made(&self, message: &str) -> Problem {
+        self.source
+            .problem(Some(self.object()), &FieldPath::default(), message.to_owned())
+    }
+
+    pub(super) fn place(&self) -> Place {
+        self.source.place()
+    }
+
+    fn object(&self) -> String {
+        match &self.name {
             Some(name) => format!("{} {name}", self.kind),
             None => self.kind.to_string(),
-        };
-        self.out
-            .push(self.source.problem(Some(object), path, message.into()));
+        }
     }
 
     /// Reads a typed object; the path of the first wrong type becomes a problem.
-    fn typed<T: DeserializeOwned>(&mut self, value: Value) -> Option<T> {
+    pub(super) fn typed<T: DeserializeOwned>(&mut self, value: Value) -> Option<T> {
         match serde_path_to_error::deserialize(value) {
             Ok(typed) => Some(typed),
             Err(error) => {
@@ -81,45 +124,54 @@ impl Report<'_> {
                 } else {
                     ""
                 };
-                self.problem(
-                    &path,
-                    format!("{message}{hint}; the object is left out, as the API server would refuse it"),
-                );
+                self.refuse(&path, format!("{message}{hint}"));
                 None
             }
         }
     }
 
-    fn slim(&mut self, manifest: Manifest) -> Option<Object> {
-        let metadata = manifest.metadata.unwrap_or_default();
-        let status = manifest.status.unwrap_or_default();
-        let labels = metadata.labels.unwrap_or_default();
-        let name = self.checked_name(metadata.name)?;
+    fn slim(&mut self, mut manifest: Manifest) -> Option<Object> {
+        let mut metadata = manifest.metadata.take().unwrap_or_default();
+        let labels = metadata.labels.take().unwrap_or_default();
+        let name = self.checked_name(metadata.name.take())?;
         match self.kind {
             Kind::Namespace => Some(Object::Namespace(namespace(&name, labels))),
             Kind::Node => Some(Object::Node(Node {
                 name,
-                addresses: self.node_addresses(status.addresses),
+                addresses: self.node_addresses(manifest.status.unwrap_or_default().addresses),
+                labels,
             })),
-            Kind::Pod | Kind::NetworkPolicy => {
-                let namespace = self.checked_namespace(metadata.namespace)?;
-                let spec = manifest.spec.unwrap_or_default();
-                Some(Object::Pod(Pod {
-                    name: ObjectName::new(namespace, name),
-                    uid: metadata.uid,
-                    labels,
-                    node: spec.node_name.filter(|node| !node.is_empty()),
-                    ips: self.pod_addresses(status.pod_ips, status.pod_ip),
-                    host_network: spec.host_network.unwrap_or(false),
-                    phase: self.phase(status.phase),
-                    ports: self.ports(spec.containers, spec.init_containers),
-                }))
+            _ => {
+                let namespace = self.checked_namespace(metadata.namespace.clone())?;
+                manifest.metadata = Some(Metadata {
+                    labels: Some(labels),
+                    ..metadata
+                });
+                Some(Object::Pod(self.pod(ObjectName::new(namespace, name), manifest)))
             }
         }
     }
 
+    /// The pod that a manifest, or a workload's template, describes.
+    pub(super) fn pod(&mut self, name: ObjectName, manifest: Manifest) -> Pod {
+        let metadata = manifest.metadata.unwrap_or_default();
+        let spec = manifest.spec.unwrap_or_default();
+        let status = manifest.status.unwrap_or_default();
+        let labels = metadata.labels.unwrap_or_default();
+        Pod {
+            name,
+            uid: metadata.uid,
+            workload: workload::of_pod(metadata.owner_references.as_deref(), &labels),
+            labels,
+            node: spec.node_name.filter(|node| !node.is_empty()),
+            ips: self.pod_addresses(status.pod_ips, status.pod_ip),
+            host_network: spec.host_network.unwrap_or(false),
+            phase: self.phase(status.phase),
+            ports: self.ports(spec.containers, spec.init_containers),
+        }
+    }
+
     fn policy(&mut self, value: Value) -> Option<Object> {
-        self.name = loose_name(self.kind, &value);
         let spec = value.get("spec").cloned();
         let mut object: NetworkPolicy = self.typed(value)?;
         let name = self.checked_name(object.metadata.name.take())?;
@@ -150,7 +202,7 @@ impl Report<'_> {
         }))
     }
 
-    fn checked_name(&mut self, name: Option<String>) -> Option<String> {
+    pub(super) fn checked_name(&mut self, name: Option<String>) -> Option<String> {
         let path = FieldPath::of("metadata.name");
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             self.problem(&path, "is missing; the object is left out: give it a name");
@@ -162,20 +214,26 @@ impl Report<'_> {
             is_dns_subdomain(&name)
         };
         if !valid {
-            self.problem(&path, format!("{name:?} is no valid name; expected lower case letters, digits, '-' and '.'; the object is left out, as the API server would refuse it"));
+            self.refuse(
+                &path,
+                format!("{name:?} is no valid name; expected lower case letters, digits, '-' and '.'"),
+            );
             return None;
         }
         Some(name)
     }
 
-    fn checked_namespace(&mut self, namespace: Option<String>) -> Option<String> {
+    pub(super) fn checked_namespace(&mut self, namespace: Option<String>) -> Option<String> {
         let Some(namespace) = namespace.filter(|namespace| !namespace.is_empty()) else {
-            return Some("default".to_owned());
+            return Some(self.source.namespace.to_owned());
         };
         if is_dns_label(&namespace) {
             return Some(namespace);
         }
-        self.problem(&FieldPath::of("metadata.namespace"), format!("{namespace:?} is no valid namespace; expected lower case letters, digits and '-'; the object is left out, as the API server would refuse it"));
+        self.refuse(
+            &FieldPath::of("metadata.namespace"),
+            format!("{namespace:?} is no valid namespace; expected lower case letters, digits and '-'"),
+        );
         None
     }
 
@@ -313,14 +371,15 @@ fn loose_name(kind: Kind, value: &Value) -> Option<String> {
         .get("namespace")
         .and_then(Value::as_str)
         .unwrap_or("default");
-    Some(match kind {
-        Kind::Pod | Kind::NetworkPolicy => format!("{namespace}/{name}"),
-        Kind::Namespace | Kind::Node => name.to_owned(),
+    Some(if kind.is_namespaced() {
+        format!("{namespace}/{name}")
+    } else {
+        name.to_owned()
     })
 }
 
 /// The fields that were written and did not survive the typed object.
-fn lost_fields(written: &Value, stored: &Value, path: &FieldPath, lost: &mut Vec<FieldPath>) {
+pub(super) fn lost_fields(written: &Value, stored: &Value, path: &FieldPath, lost: &mut Vec<FieldPath>) {
     match (written, stored) {
         (Value::Object(written), Value::Object(stored)) => {
             for (key, value) in written.iter().filter(|(_, value)| !value.is_null()) {

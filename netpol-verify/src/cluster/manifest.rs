@@ -14,6 +14,7 @@ use super::{
     document::{self, Document},
     object::{Kind, ObjectKey},
     path::FieldPath,
+    workload::{self, Template},
 };
 
 /// More than any dump of a cluster this is meant for; a device file must not fill the memory.
@@ -33,7 +34,11 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// Objects of kinds that do not matter here.
     pub ignored: usize,
+    /// What workloads' templates stand for, until all objects are known.
+    templates: Vec<Template>,
     seen: HashMap<ObjectKey, (usize, Place)>,
+    /// The namespace of objects that name none; `default` when absent, as for kubectl.
+    namespace: Option<String>,
 }
 
 /// Where a value came from.
@@ -45,13 +50,24 @@ pub(crate) struct Source<'a> {
     document: Option<&'a Document<'a>>,
     /// The path of the value in its document: `items[3]`.
     prefix: FieldPath,
+    /// The namespace of an object that names none.
+    pub(crate) namespace: &'a str,
 }
 
 impl Loaded {
     /// Reads files, directories (their `.yaml`, `.yml` and `.json` files by name, as kubectl, not what lies deeper) and `-`.
     #[must_use]
     pub fn from_paths(paths: &[PathBuf]) -> Self {
-        let mut loaded = Self::default();
+        Self::from_paths_in(paths, None)
+    }
+
+    /// As [`Loaded::from_paths`], with another namespace than `default` for objects that name none.
+    #[must_use]
+    pub fn from_paths_in(paths: &[PathBuf], namespace: Option<&str>) -> Self {
+        let mut loaded = Self {
+            namespace: namespace.map(str::to_owned),
+            ..Self::default()
+        };
         for path in paths {
             if path.as_os_str() == "-" {
                 loaded.read(path, io::stdin().lock());
@@ -74,8 +90,9 @@ impl Loaded {
 
     /// A cluster that holds just these objects.
     #[must_use]
-    pub fn into_state(self) -> (ClusterState, Vec<Problem>) {
+    pub fn into_state(mut self) -> (ClusterState, Vec<Problem>) {
         let mut state = ClusterState::default();
+        workload::settle(self.templates, &mut self.objects, &mut self.problems);
         state.apply(self.objects);
         (state, self.problems)
     }
@@ -94,6 +111,8 @@ impl Loaded {
             line: 0,
             document: None,
             prefix: FieldPath::default(),
+            // A server always says which.
+            namespace: "default",
         };
         for item in items {
             self.take(item, &source, Some((api_version, kind)));
@@ -200,12 +219,14 @@ impl Loaded {
                 }
             };
             let located = (values.len() == 1).then_some(&document);
+            let namespace = self.namespace.clone();
             for (value, line) in values {
                 let source = Source {
                     file,
                     line,
                     document: located,
                     prefix: FieldPath::default(),
+                    namespace: namespace.as_deref().unwrap_or("default"),
                 };
                 self.take(value, &source, None);
             }
@@ -262,46 +283,73 @@ impl Loaded {
             }
             return;
         }
-        let kind = match (api_version.as_str(), kind.as_str()) {
-            ("v1", "Pod") => Kind::Pod,
-            ("v1", "Namespace") => Kind::Namespace,
-            ("v1", "Node") => Kind::Node,
-            ("networking.k8s.io/v1", "NetworkPolicy") => Kind::NetworkPolicy,
-            (_, "NetworkPolicy") => {
-                let message = format!(
-                    "NetworkPolicy of {api_version:?} is not judged; expected networking.k8s.io/v1; it is left out"
-                );
+        if let Some(path) = workload::template_path(&api_version, &kind) {
+            if let Some(template) = convert::template(&kind, path, value, source, &mut self.problems) {
+                self.keep_template(template, source);
+            }
+            return;
+        }
+        match (Kind::named(&api_version, &kind), Kind::expected_version(&kind)) {
+            (Some(kind), _) => {
+                if let Some(object) = convert::object(kind, value, source, &mut self.problems) {
+                    self.keep(object, source);
+                }
+            }
+            (None, Some(expected)) => {
+                let message =
+                    format!("{kind} of {api_version:?} is not judged; expected {expected}; it is left out");
                 self.problems
                     .push(source.problem(None, &FieldPath::of("apiVersion"), message));
-                return;
             }
-            _ => {
-                self.ignored += 1;
-                return;
+            (None, None) if kind.ends_with("NetworkPolicy") => {
+                let message = format!(
+                    "{kind} of {api_version:?} is not judged: only the policies that Kubernetes itself defines are; it is left out"
+                );
+                self.problems
+                    .push(source.problem(None, &FieldPath::of("kind"), message));
             }
-        };
-        if let Some(object) = convert::object(kind, value, source, &mut self.problems) {
-            self.keep(object, source);
+            (None, None) => self.ignored += 1,
+        }
+    }
+
+    fn keep_template(&mut self, template: Template, source: &Source<'_>) {
+        let key = workload::key(&template.workload, &template.pod.name.namespace);
+        if let Some(index) = self.replaced(key, &template.workload.to_string(), self.templates.len(), source)
+        {
+            if let Some(slot) = self.templates.get_mut(index) {
+                *slot = template;
+            }
+        } else {
+            self.templates.push(template);
         }
     }
 
     fn keep(&mut self, object: Object, source: &Source<'_>) {
         let key = object.key();
+        let shown = key.to_string();
+        if let Some(index) = self.replaced(key, &shown, self.objects.len(), source) {
+            if let Some(slot) = self.objects.get_mut(index) {
+                *slot = object;
+            }
+        } else {
+            self.objects.push(object);
+        }
+    }
+
+    /// Where the earlier object of that name is; the later one wins, and it is said.
+    fn replaced(&mut self, key: ObjectKey, shown: &str, next: usize, source: &Source<'_>) -> Option<usize> {
         let place = source.place();
-        match self.seen.get(&key) {
+        match self.seen.get_mut(&key) {
             Some((index, earlier)) => {
                 let message = format!("is there twice: this one replaces the one at {earlier}");
                 self.problems
-                    .push(source.problem(Some(key.to_string()), &FieldPath::default(), message));
-                let index = *index;
-                if let Some(slot) = self.objects.get_mut(index) {
-                    *slot = object;
-                }
-                self.seen.insert(key, (index, place));
+                    .push(source.problem(Some(shown.to_owned()), &FieldPath::default(), message));
+                *earlier = place;
+                Some(*index)
             }
             None => {
-                self.seen.insert(key, (self.objects.len(), place));
-                self.objects.push(object);
+                self.seen.insert(key, (next, place));
+                None
             }
         }
     }

@@ -6,7 +6,8 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::net::Protocol;
+use super::{EndpointSlice, Service, SourcedAdminPolicy};
+use crate::net::{Family, Protocol};
 
 /// `namespace/name`. Two fields, never joined to make a key: ("ab","c") and ("a","bc") must not meet
 /// (aws/aws-network-policy-agent#563).
@@ -133,6 +134,35 @@ pub struct Pod {
     pub phase: Phase,
     /// The ports of containers and native sidecars.
     pub ports: Vec<ContainerPort>,
+    /// The workload that makes such pods; of a pod that nobody controls, none.
+    #[serde(default)]
+    pub workload: Option<Workload>,
+}
+
+/// What controls a pod: `Deployment web`. Pods of one workload are shown as one where a reader asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Workload {
+    /// Its kind.
+    pub kind: String,
+    /// Its name, in the pod's namespace.
+    pub name: String,
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+impl Pod {
+    /// Its address in a family, if it has one.
+    #[must_use]
+    pub fn address(&self, family: Family) -> Option<IpAddr> {
+        self.ips
+            .iter()
+            .map(IpAddr::to_canonical)
+            .find(|address| Family::of(*address) == family)
+    }
 }
 
 /// A namespace.
@@ -151,6 +181,9 @@ pub struct Node {
     pub name: String,
     /// All its addresses.
     pub addresses: Vec<IpAddr>,
+    /// `metadata.labels`, by which ClusterNetworkPolicy's `nodes` peers select.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Where an object came from.
@@ -205,19 +238,19 @@ impl SourcedPolicy {
 }
 
 /// Shared objects are written as themselves: serde's `rc` feature stays off.
-mod shared {
+pub(super) mod shared {
     use std::sync::Arc;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<T: Serialize, S: Serializer>(
+    pub(in crate::cluster) fn serialize<T: Serialize, S: Serializer>(
         object: &Arc<T>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         object.as_ref().serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    pub(in crate::cluster) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Arc<T>, D::Error> {
         T::deserialize(deserializer).map(Arc::new)
@@ -261,8 +294,14 @@ pub struct Snapshot {
     pub pods: Vec<Pod>,
     /// All nodes.
     pub nodes: Vec<Node>,
-    /// All policies.
+    /// All NetworkPolicies.
     pub policies: Vec<SourcedPolicy>,
+    /// All policies of the cluster's administrators, of every tier.
+    pub admin: Vec<SourcedAdminPolicy>,
+    /// All Services.
+    pub services: Vec<Service>,
+    /// All EndpointSlices.
+    pub slices: Vec<EndpointSlice>,
 }
 
 impl Snapshot {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Namespace, Node, Pod, SourcedPolicy};
+use super::{
+    AdminKind, EndpointSlice, Namespace, Node, ObjectName, Pod, Service, SourcedAdminPolicy, SourcedPolicy,
+};
 
 /// An object that policies or packets depend on.
 #[derive(Clone, Debug)]
@@ -15,6 +17,12 @@ pub enum Object {
     Node(Node),
     /// A NetworkPolicy v1.
     Policy(SourcedPolicy),
+    /// A policy of the cluster's administrators.
+    Admin(SourcedAdminPolicy),
+    /// A Service.
+    Service(Service),
+    /// A part of a Service's endpoints.
+    EndpointSlice(EndpointSlice),
 }
 
 /// The kinds that are taken; everything else in a manifest is only counted.
@@ -28,6 +36,12 @@ pub enum Kind {
     Node,
     /// `networking.k8s.io/v1` NetworkPolicy.
     NetworkPolicy,
+    /// One of the three kinds of `policy.networking.k8s.io`.
+    AdminPolicy(AdminKind),
+    /// `v1` Service.
+    Service,
+    /// `discovery.k8s.io/v1` EndpointSlice.
+    EndpointSlice,
 }
 
 /// What makes an object unique in a cluster.
@@ -45,31 +59,68 @@ impl Object {
     /// Its kind and name.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
+        let in_namespace = |kind, name: ObjectName| ObjectKey {
+            kind,
+            namespace: Some(name.namespace),
+            name: name.name,
+        };
+        let cluster_wide = |kind, name: &str| ObjectKey {
+            kind,
+            namespace: None,
+            name: name.to_owned(),
+        };
         match self {
-            Self::Namespace(it) => ObjectKey {
-                kind: Kind::Namespace,
-                namespace: None,
-                name: it.name.clone(),
-            },
-            Self::Node(it) => ObjectKey {
-                kind: Kind::Node,
-                namespace: None,
-                name: it.name.clone(),
-            },
-            Self::Pod(it) => ObjectKey {
-                kind: Kind::Pod,
-                namespace: Some(it.name.namespace.clone()),
-                name: it.name.name.clone(),
-            },
-            Self::Policy(it) => {
-                let name = it.name();
-                ObjectKey {
-                    kind: Kind::NetworkPolicy,
-                    namespace: Some(name.namespace),
-                    name: name.name,
-                }
-            }
+            Self::Namespace(it) => cluster_wide(Kind::Namespace, &it.name),
+            Self::Node(it) => cluster_wide(Kind::Node, &it.name),
+            Self::Admin(it) => cluster_wide(Kind::AdminPolicy(it.object.kind), &it.object.name),
+            Self::Pod(it) => in_namespace(Kind::Pod, it.name.clone()),
+            Self::Policy(it) => in_namespace(Kind::NetworkPolicy, it.name()),
+            Self::Service(it) => in_namespace(Kind::Service, it.name.clone()),
+            Self::EndpointSlice(it) => in_namespace(Kind::EndpointSlice, it.name.clone()),
         }
+    }
+}
+
+impl Kind {
+    /// Whether objects of the kind live in a namespace.
+    #[must_use]
+    pub const fn is_namespaced(self) -> bool {
+        match self {
+            Self::Pod | Self::NetworkPolicy | Self::Service | Self::EndpointSlice => true,
+            Self::Namespace | Self::Node | Self::AdminPolicy(_) => false,
+        }
+    }
+
+    /// The kind that an object calls itself; `None` where it does not matter here.
+    pub(super) fn named(api_version: &str, kind: &str) -> Option<Self> {
+        Some(match (api_version, kind) {
+            ("v1", "Pod") => Self::Pod,
+            ("v1", "Namespace") => Self::Namespace,
+            ("v1", "Node") => Self::Node,
+            ("v1", "Service") => Self::Service,
+            ("discovery.k8s.io/v1", "EndpointSlice") => Self::EndpointSlice,
+            ("networking.k8s.io/v1", "NetworkPolicy") => Self::NetworkPolicy,
+            ("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy") => {
+                Self::AdminPolicy(AdminKind::AdminNetworkPolicy)
+            }
+            ("policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy") => {
+                Self::AdminPolicy(AdminKind::BaselineAdminNetworkPolicy)
+            }
+            ("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy") => {
+                Self::AdminPolicy(AdminKind::ClusterNetworkPolicy)
+            }
+            _ => return None,
+        })
+    }
+
+    /// The version that is taken of a kind by this name, for what comes with another.
+    pub(super) fn expected_version(kind: &str) -> Option<&'static str> {
+        Some(match kind {
+            "NetworkPolicy" => "networking.k8s.io/v1",
+            "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" => "policy.networking.k8s.io/v1alpha1",
+            "ClusterNetworkPolicy" => "policy.networking.k8s.io/v1alpha2",
+            _ => return None,
+        })
     }
 }
 
@@ -80,6 +131,9 @@ impl fmt::Display for Kind {
             Self::Pod => "Pod",
             Self::Node => "Node",
             Self::NetworkPolicy => "NetworkPolicy",
+            Self::AdminPolicy(kind) => kind.as_str(),
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
         })
     }
 }

@@ -12,6 +12,16 @@ pub(super) struct Metadata {
     pub(super) namespace: Option<String>,
     pub(super) uid: Option<String>,
     pub(super) labels: Option<BTreeMap<String, String>>,
+    #[serde(rename = "ownerReferences")]
+    pub(super) owner_references: Option<Vec<OwnerReference>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OwnerReference {
+    pub(super) kind: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) controller: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Namespace, Node, Object, ObjectKey, ObjectName, Pod, Snapshot, SourcedPolicy, convert, object::Kind,
+    AdminKind, EndpointSlice, Namespace, Node, Object, ObjectKey, ObjectName, Pod, Service, Snapshot,
+    SourcedAdminPolicy, SourcedPolicy, convert, object::Kind,
 };
 
 /// Everything a virtual cluster holds; it can be written to a file and read back.
@@ -16,6 +17,12 @@ pub struct ClusterState {
     pods: BTreeMap<ObjectName, Pod>,
     nodes: BTreeMap<String, Node>,
     policies: BTreeMap<ObjectName, SourcedPolicy>,
+    #[serde(default)]
+    admin: BTreeMap<AdminKind, BTreeMap<String, SourcedAdminPolicy>>,
+    #[serde(default)]
+    services: BTreeMap<ObjectName, Service>,
+    #[serde(default)]
+    slices: BTreeMap<ObjectName, EndpointSlice>,
 }
 
 /// What a call did to one object.
@@ -27,6 +34,15 @@ pub enum Change {
     Changed(ObjectKey),
     /// It is gone; also what lived in a namespace that went.
     Removed(ObjectKey),
+}
+
+impl Change {
+    /// The object that changed.
+    #[must_use]
+    pub const fn key(&self) -> &ObjectKey {
+        let (Self::Added(key) | Self::Changed(key) | Self::Removed(key)) = self;
+        key
+    }
 }
 
 impl ClusterState {
@@ -55,6 +71,12 @@ impl ClusterState {
                     put(&mut self.pods, it.name.clone(), it, PartialEq::eq)
                 }
                 Object::Policy(it) => put(&mut self.policies, it.name(), it, |a, b| a.object == b.object),
+                Object::Admin(it) => {
+                    let of_kind = self.admin.entry(it.object.kind).or_default();
+                    put(of_kind, it.object.name.clone(), it, |a, b| a.object == b.object)
+                }
+                Object::Service(it) => put(&mut self.services, it.name.clone(), it, PartialEq::eq),
+                Object::EndpointSlice(it) => put(&mut self.slices, it.name.clone(), it, PartialEq::eq),
             };
             match before {
                 Before::Absent => changes.push(Change::Added(key)),
@@ -79,6 +101,12 @@ impl ClusterState {
                 Kind::Node => self.nodes.remove(&key.name).is_some(),
                 Kind::Pod => self.pods.remove(&name).is_some(),
                 Kind::NetworkPolicy => self.policies.remove(&name).is_some(),
+                Kind::AdminPolicy(kind) => self
+                    .admin
+                    .get_mut(&kind)
+                    .is_some_and(|of_kind| of_kind.remove(&key.name).is_some()),
+                Kind::Service => self.services.remove(&name).is_some(),
+                Kind::EndpointSlice => self.slices.remove(&name).is_some(),
             };
             if existed {
                 changes.push(Change::Removed(key));
@@ -97,6 +125,9 @@ impl ClusterState {
             pods: self.pods.values().cloned().collect(),
             nodes: self.nodes.values().cloned().collect(),
             policies: self.policies.values().cloned().collect(),
+            admin: self.admin.values().flat_map(BTreeMap::values).cloned().collect(),
+            services: self.services.values().cloned().collect(),
+            slices: self.slices.values().cloned().collect(),
         }
     }
 
@@ -112,6 +143,30 @@ impl ClusterState {
         self.pods.get(name)
     }
 
+    /// The namespace of that name.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.get(name)
+    }
+
+    /// The node of that name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.get(name)
+    }
+
+    /// The NetworkPolicy of that name.
+    #[must_use]
+    pub fn policy(&self, name: &ObjectName) -> Option<&SourcedPolicy> {
+        self.policies.get(name)
+    }
+
+    /// The administrators' policy of that kind and name.
+    #[must_use]
+    pub fn admin_policy(&self, kind: AdminKind, name: &str) -> Option<&SourcedAdminPolicy> {
+        self.admin.get(&kind)?.get(name)
+    }
+
     fn with_kept_status(&self, mut pod: Pod) -> Pod {
         if let Some(before) = self.pods.get(&pod.name) {
             if pod.ips.is_empty() {
@@ -124,20 +179,10 @@ impl ClusterState {
     }
 
     fn empty(&mut self, namespace: &str, changes: &mut Vec<Change>) {
-        self.pods.retain(|name, pod| {
-            let stays = name.namespace != namespace;
-            if !stays {
-                changes.push(Change::Removed(Object::Pod(pod.clone()).key()));
-            }
-            stays
-        });
-        self.policies.retain(|name, policy| {
-            let stays = name.namespace != namespace;
-            if !stays {
-                changes.push(Change::Removed(Object::Policy(policy.clone()).key()));
-            }
-            stays
-        });
+        take_out(&mut self.pods, namespace, Kind::Pod, changes);
+        take_out(&mut self.policies, namespace, Kind::NetworkPolicy, changes);
+        take_out(&mut self.services, namespace, Kind::Service, changes);
+        take_out(&mut self.slices, namespace, Kind::EndpointSlice, changes);
     }
 
     fn count(&mut self, changes: &[Change]) {
@@ -161,4 +206,19 @@ fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, same: impl Fn(&V, 
     };
     map.insert(key, value);
     before
+}
+
+/// Removes what lives in a namespace, in the order of names.
+fn take_out<V>(map: &mut BTreeMap<ObjectName, V>, namespace: &str, kind: Kind, changes: &mut Vec<Change>) {
+    map.retain(|name, _| {
+        let stays = name.namespace != namespace;
+        if !stays {
+            changes.push(Change::Removed(ObjectKey {
+                kind,
+                namespace: Some(name.namespace.clone()),
+                name: name.name.clone(),
+            }));
+        }
+        stays
+    });
 }

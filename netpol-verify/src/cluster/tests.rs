@@ -203,7 +203,7 @@ fn the_later_of_two_objects_with_one_name_wins_and_is_reported() {
 #[test]
 fn other_kinds_are_counted_and_other_network_policies_reported() {
     let loaded = load(
-        "{apiVersion: apps/v1, kind: Deployment}\n---\n{apiVersion: v1, kind: Service}\n---\n{apiVersion: longhorn.io/v1, kind: Node}\n",
+        "{apiVersion: v1, kind: Secret}\n---\n{apiVersion: v1, kind: ConfigMap}\n---\n{apiVersion: longhorn.io/v1, kind: Node}\n",
     );
     assert_eq!((loaded.ignored, loaded.problems.len()), (3, 0));
     let message = problem("apiVersion: projectcalico.org/v3\nkind: NetworkPolicy\n");

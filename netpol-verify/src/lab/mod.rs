@@ -13,12 +13,16 @@
 
 #[cfg(test)]
 mod agreement;
+#[cfg(test)]
+mod consistency;
 pub mod dns;
 pub mod enforcer;
 pub mod fault;
 pub mod literal;
 mod naming;
 mod netns;
+#[cfg(test)]
+mod regressions;
 pub mod residue;
 mod run_record;
 pub mod runtime_dir;

@@ -12,9 +12,10 @@ use super::{
 };
 
 /// The port names that policies use, as numbers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PortNames {
     ids: HashMap<String, NameId>,
+    has_grown: bool,
 }
 
 impl PortNames {
@@ -23,9 +24,19 @@ impl PortNames {
         self.ids.get(name).copied()
     }
 
-    fn intern(&mut self, name: &str) -> NameId {
+    pub(crate) fn intern(&mut self, name: &str) -> NameId {
+        if let Some(found) = self.ids.get(name) {
+            return *found;
+        }
         let next = NameId(self.ids.len() as u32);
-        *self.ids.entry(name.to_owned()).or_insert(next)
+        self.ids.insert(name.to_owned(), next);
+        self.has_grown = true;
+        next
+    }
+
+    /// Whether names came since this was last asked.
+    pub(crate) const fn take_growth(&mut self) -> bool {
+        std::mem::replace(&mut self.has_grown, false)
     }
 
     /// Compiles one entry; `None` when the API would refuse it, so that it lets nothing through.

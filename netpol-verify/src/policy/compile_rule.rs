@@ -1,16 +1,151 @@
-//! The parts of a policy that stand for themselves: its directions, its blocks, and what both kinds of rules share.
+//! A NetworkPolicy compiled: its subject, its directions, and its rules.
 
 use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
 };
 
-use crate::cluster::path::FieldPath;
+use crate::cluster::{
+    SourcedPolicy,
+    cidr::{is_strict_subset, parse_cidr},
+    path::FieldPath,
+};
 
 use super::{
-    cidr::{is_strict_subset, parse_cidr},
+    blocks::Block,
     compile::Report,
-    peer::Block,
+    compile_selector::selector,
+    decision::PolicyRef,
+    port::Ports,
+    rule::{PeerList, Peers, Rule, Scope, Term},
+    set::{Compiled, Vocabulary},
 };
+
+/// Compiles one policy of the namespace of that number.
+pub(crate) fn policy(
+    sourced: &SourcedPolicy,
+    namespace: u32,
+    words: &mut Vocabulary,
+    report: &mut Report<'_>,
+) -> Compiled {
+    let top = FieldPath::of("spec");
+    let (isolates_ingress, isolates_egress) = directions(&sourced.object, report);
+    let spec = sourced.object.spec.as_ref();
+    let chosen = selector(
+        spec.and_then(|spec| spec.pod_selector.as_ref()),
+        &top.key("podSelector"),
+        "the policy selects no pod",
+        report,
+    );
+    let subject = chosen.map(|chosen| {
+        let pods = words.pod_labels.intern(&chosen);
+        words.terms.intern(Term {
+            scope: Scope::Namespace(namespace),
+            pods,
+        })
+    });
+    // Rules of a direction that is not listed are compiled too, for their problems; nothing asks them.
+    let written = spec.and_then(|spec| spec.ingress.as_deref()).unwrap_or_default();
+    let ingress = rules(written, &top.key("ingress"), namespace, words, report);
+    let written = spec.and_then(|spec| spec.egress.as_deref()).unwrap_or_default();
+    let egress = rules(written, &top.key("egress"), namespace, words, report);
+    Compiled {
+        name: PolicyRef(sourced.name()),
+        subject,
+        isolates_ingress,
+        isolates_egress,
+        ingress,
+        egress,
+    }
+}
+
+fn rules<R: Written>(
+    written: &[R],
+    path: &FieldPath,
+    home: u32,
+    words: &mut Vocabulary,
+    report: &mut Report<'_>,
+) -> Vec<Rule> {
+    let mut rules = Vec::with_capacity(written.len());
+    for (index, rule) in written.iter().enumerate() {
+        let path = path.index(index);
+        let ports = match rule.ports() {
+            [] => Ports::Any,
+            entries => {
+                let path = path.key("ports");
+                let entry = |(at, entry)| words.names.port(entry, &path.index(at), report);
+                Ports::Listed(entries.iter().enumerate().filter_map(entry).collect())
+            }
+        };
+        rules.push(Rule {
+            peers: peers(rule.peers(), &path.key(R::PEERS), home, words, report),
+            ports,
+        });
+    }
+    rules
+}
+
+fn peers(
+    written: &[NetworkPolicyPeer],
+    path: &FieldPath,
+    home: u32,
+    words: &mut Vocabulary,
+    report: &mut Report<'_>,
+) -> Peers {
+    if written.is_empty() {
+        return Peers::Any;
+    }
+    let mut list = PeerList::default();
+    for (index, peer) in written.iter().enumerate() {
+        let path = path.index(index);
+        let by_labels = peer.pod_selector.is_some() || peer.namespace_selector.is_some();
+        match &peer.ip_block {
+            Some(_) if by_labels => {
+                report.problem(&path, "ipBlock excludes podSelector and namespaceSelector; the peer matches nothing: make it two entries".to_owned());
+            }
+            Some(written) => {
+                let except = written.except.as_deref().unwrap_or_default();
+                let block = block(&written.cidr, except, &path.key("ipBlock"), report);
+                list.blocks.extend(block.map(|block| words.blocks.intern(block)));
+            }
+            None if by_labels => list.terms.extend(term(peer, &path, home, words, report)),
+            None => {
+                report.problem(&path, "says nothing; expected podSelector, namespaceSelector or ipBlock; the peer matches nothing".to_owned());
+            }
+        }
+    }
+    Peers::Listed(list)
+}
+
+/// Both selectors of one entry must match (R7); without namespaceSelector it is the policy's own namespace.
+fn term(
+    peer: &NetworkPolicyPeer,
+    path: &FieldPath,
+    home: u32,
+    words: &mut Vocabulary,
+    report: &mut Report<'_>,
+) -> Option<u32> {
+    const NOTHING: &str = "the peer matches nothing";
+    let pods = selector(
+        peer.pod_selector.as_ref(),
+        &path.key("podSelector"),
+        NOTHING,
+        report,
+    );
+    let namespaces = selector(
+        peer.namespace_selector.as_ref(),
+        &path.key("namespaceSelector"),
+        NOTHING,
+        report,
+    );
+    let (pods, namespaces) = (pods?, namespaces?);
+    let scope = if peer.namespace_selector.is_some() {
+        Scope::Labels(words.namespace_labels.intern(&namespaces))
+    } else {
+        Scope::Namespace(home)
+    };
+    let pods = words.pod_labels.intern(&pods);
+    Some(words.terms.intern(Term { scope, pods }))
+}
 
 /// R3: what is listed; when nothing is, ingress always and egress where the section has rules.
 pub(crate) fn directions(policy: &NetworkPolicy, report: &mut Report<'_>) -> (bool, bool) {

@@ -5,7 +5,10 @@ use std::{fmt, net::IpAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{cluster::ObjectName, net::Protocol};
+use crate::{
+    cluster::{Action, AdminKind, ObjectName},
+    net::Protocol,
+};
 
 /// A direction of a policy, seen from the pod it selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -33,8 +36,8 @@ pub enum End {
     Pod {
         /// Which pod.
         name: ObjectName,
-        /// The address used in this attempt.
-        address: IpAddr,
+        /// The address used in this attempt; `None` for a pod that has none yet, as a workload's template.
+        address: Option<IpAddr>,
     },
     /// A node's own address (or a hostNetwork pod's), by node name.
     Node {
@@ -48,13 +51,33 @@ pub enum End {
 }
 
 impl End {
-    /// The address the packets carry.
+    /// The address the packets carry, where it is known.
     #[must_use]
-    pub const fn address(&self) -> IpAddr {
+    pub fn address(&self) -> Option<IpAddr> {
         match self {
-            Self::Pod { address, .. } | Self::Node { address, .. } | Self::Address(address) => *address,
+            Self::Pod { address, .. } => address.map(|address| address.to_canonical()),
+            Self::Node { address, .. } | Self::Address(address) => Some(address.to_canonical()),
         }
     }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pod { name, .. } => name.fmt(f),
+            Self::Node { name, .. } => write!(f, "node {name}"),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+/// An address translation on the way, of which the API does not say on which side of it policies look (R13, R20).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Translation {
+    /// The address that was dialled: a Service's or a node's.
+    pub dialled: Option<IpAddr>,
+    /// The addresses that the destination may see instead of the source's own: those of nodes that rewrite it.
+    pub rewritten: Vec<IpAddr>,
 }
 
 /// The question: may this connection be opened? Ports are the destination pod's, after Service translation (R19).
@@ -68,6 +91,22 @@ pub struct Traffic {
     pub protocol: Protocol,
     /// The destination port at the pod.
     pub port: u16,
+    /// What is translated on the way, where it goes through a Service or a node's port.
+    pub via: Option<Translation>,
+}
+
+impl Traffic {
+    /// A question about a connection that nothing translates.
+    #[must_use]
+    pub const fn direct(from: End, to: End, protocol: Protocol, port: u16) -> Self {
+        Self {
+            from,
+            to,
+            protocol,
+            port,
+            via: None,
+        }
+    }
 }
 
 /// What the policies require of an attempt.
@@ -95,6 +134,12 @@ pub enum Unspecified {
     HostNetwork,
     /// The pod is unknown, over, or has no such address, so that nothing can be required of it (R28).
     UnknownEnd,
+    /// Several policies of administrators with one priority match and do not say the same.
+    EqualPriority,
+    /// A rule names domains, and nothing here resolves them.
+    DomainName,
+    /// A block may or may not hold the address that a pod will get.
+    NoAddress,
 }
 
 impl Unspecified {
@@ -109,6 +154,11 @@ impl Unspecified {
             Self::Loopback => "a pod's traffic to itself is not subject to policy (R23)",
             Self::HostNetwork => "policies on hostNetwork pods are undefined (R24)",
             Self::UnknownEnd => "an end is no live pod, node or outside address (R28)",
+            Self::EqualPriority => {
+                "policies of equal priority match and do not say the same: any may be taken"
+            }
+            Self::DomainName => "a rule names domains, which are not judged",
+            Self::NoAddress => "a pod has no address yet, and an ipBlock may or may not hold the one it gets",
         }
     }
 }
@@ -141,33 +191,103 @@ impl fmt::Display for RuleRef {
     }
 }
 
+/// A policy of the cluster's administrators, by kind and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AdminRef {
+    /// Its kind.
+    pub kind: AdminKind,
+    /// Its name.
+    pub name: String,
+}
+
+/// One rule of an administrator's policy, and what it does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AdminRuleRef {
+    /// The policy.
+    pub policy: AdminRef,
+    /// The direction's list it is in.
+    pub direction: Direction,
+    /// The index in it.
+    pub index: usize,
+    /// What it does.
+    pub action: Action,
+}
+
+impl fmt::Display for AdminRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+impl fmt::Display for AdminRuleRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {}[{}] {}",
+            self.policy, self.direction, self.index, self.action
+        )
+    }
+}
+
 /// One direction's part of the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Side {
-    /// The policies that isolate the pod in this direction, those without any rule for it first; none means the pod is
-    /// open.
+    /// What this side says by itself; `None` where there is no pod on it, so that nothing restricts it.
+    pub answer: Option<Expectation>,
+    /// The NetworkPolicies that isolate the pod in this direction, those without any rule for it first.
     pub isolating: Vec<PolicyRef>,
     /// How many of them, from the front, have no rule for it at all: the default denies.
     pub bare: usize,
-    /// The rules that let this attempt through.
+    /// The rules of NetworkPolicies that let this attempt through.
     pub allowing: Vec<RuleRef>,
+    /// The rules of administrators' policies that match, in the order they are asked. An Accept or Deny is the last.
+    pub admin: Vec<AdminRuleRef>,
 }
 
 impl Side {
-    /// The policies to name for a denial: the default denies where there are some, since the others only fail to allow.
-    fn denying(&self) -> impl Iterator<Item = &PolicyRef> {
+    /// Who closes a closed side: the administrators' rules that deny, else the default denies where there are some, since
+    /// the other NetworkPolicies only fail to allow.
+    fn denying(&self) -> Vec<String> {
+        let denies: Vec<String> = self
+            .admin
+            .iter()
+            .filter(|rule| rule.action == Action::Deny)
+            .map(ToString::to_string)
+            .collect();
+        if !denies.is_empty() {
+            return denies;
+        }
         let named = if self.bare > 0 {
             self.bare
         } else {
             self.isolating.len()
         };
-        self.isolating.iter().take(named)
+        self.isolating
+            .iter()
+            .take(named)
+            .map(ToString::to_string)
+            .collect()
     }
 
-    /// Whether this side lets the attempt through.
+    /// Who opens an open side: a rule that accepts, or those that allow; nobody where nothing isolates.
+    fn allowing(&self) -> Vec<String> {
+        let accepts = self.admin.iter().filter(|rule| rule.action == Action::Accept);
+        accepts
+            .map(ToString::to_string)
+            .chain(self.allowing.iter().map(ToString::to_string))
+            .collect()
+    }
+
+    /// Whether this side lets the attempt through for certain.
     #[must_use]
-    pub const fn is_open(&self) -> bool {
-        self.isolating.is_empty() || !self.allowing.is_empty()
+    pub fn is_open(&self) -> bool {
+        matches!(self.answer, None | Some(Expectation::Allow))
+    }
+
+    /// Whether this side stops the attempt for certain.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.answer == Some(Expectation::Deny)
     }
 }
 
@@ -183,25 +303,31 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Who decides, in words: for Allow the rules that let it through (or that nothing isolates a side),
-    /// for Deny the default denies of each closed side, or where there are none all policies that isolate it.
+    /// Who decides, in words: for Allow the rules that let it through (none where nothing isolates a side), for Deny the
+    /// rules that deny and the default denies of each closed side, or where there are none all policies that isolate it.
     #[must_use]
     pub fn by(&self) -> Vec<String> {
         match self.expectation {
             Expectation::Unspecified(rule) => vec![rule.why().to_owned()],
             Expectation::Allow => [&self.egress, &self.ingress]
                 .into_iter()
-                .flat_map(|side| side.allowing.iter().map(ToString::to_string))
+                .flat_map(Side::allowing)
                 .collect(),
             Expectation::Deny => [
                 (Direction::Egress, &self.egress),
                 (Direction::Ingress, &self.ingress),
             ]
             .into_iter()
-            .filter(|(_, side)| !side.is_open())
+            .filter(|(_, side)| side.is_closed())
             .flat_map(|(direction, side)| {
-                side.denying()
-                    .map(move |policy| format!("{policy} ({direction})"))
+                let named = side.denying().into_iter();
+                named.map(move |policy| {
+                    if policy.contains(' ') {
+                        policy
+                    } else {
+                        format!("{policy} ({direction})")
+                    }
+                })
             })
             .collect(),
         }

@@ -1,39 +1,60 @@
 //! The question answered: pure, without clock or IO, and with the reason in the answer.
+//!
+//! Where the API leaves something open (how hostNetwork pods are seen, on which side of a translation a block looks), every
+//! reading is asked. An answer that all of them give is the answer; otherwise it is `Unspecified`, and says why.
 
 use std::net::IpAddr;
 
 use super::{
-    decision::{Decision, Direction, End, Expectation, PolicyRef, RuleRef, Side, Traffic, Unspecified},
-    peer::Met,
+    answer::Answer,
+    decision::{Decision, Direction, End, Side, Traffic, Unspecified},
     port::NamedPort,
-    set::{Compiled, PodEntry, PolicySet},
+    set::{PodEntry, PolicySet},
 };
+use crate::net::Family;
 
 /// One end, looked up.
 #[derive(Clone, Copy)]
 enum Party<'a> {
-    Pod(u32, &'a PodEntry),
-    /// A node; the number is absent for a node that no pod and no object names.
-    Node(Option<u32>),
-    Outside,
+    Pod(&'a PodEntry, Option<IpAddr>),
+    Node(Option<u32>, IpAddr),
+    Outside(IpAddr),
 }
 
-/// One closed or open side, before it is put in words.
+/// How hostNetwork pods are seen: as pods, or as their node (R24). For other pods there is no difference.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    AsPod,
+    AsNode,
+}
+
+/// The other end as one side's policies see it.
 #[derive(Clone, Copy)]
-struct SideQuestion<'a> {
-    direction: Direction,
-    pod: &'a PodEntry,
-    peer_class: Option<u32>,
-    peer_address: IpAddr,
-    destination: &'a [NamedPort],
-    traffic: &'a Traffic,
+pub(super) struct View {
+    /// Its class for NetworkPolicies' selectors; none for what is no pod.
+    pub(super) class: Option<u32>,
+    /// Its class for administrators' selectors, which never see hostNetwork pods.
+    pub(super) admin_class: Option<u32>,
+    /// Its address; none for a pod that has none yet.
+    pub(super) address: Option<IpAddr>,
+    /// Whether it is neither pod nor node, so that a domain may stand for it.
+    pub(super) is_outside: bool,
 }
 
-/// Both sides as questions; a side without pod is open.
-struct Sides<'a> {
-    egress: Option<SideQuestion<'a>>,
-    ingress: Option<SideQuestion<'a>>,
-    to_own_node: bool,
+/// One side, before it is put in words.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) direction: Direction,
+    /// The pod's class for NetworkPolicies; none where they do not see it.
+    pub(super) subject: Option<u32>,
+    /// Its class for administrators' policies.
+    pub(super) admin_subject: Option<u32>,
+    pub(super) view: View,
+    /// The port names of the destination pod.
+    pub(super) declared: &'a [NamedPort],
+    /// Whether the other end is the node that the pod runs on.
+    pub(super) own_node: bool,
+    pub(super) traffic: &'a Traffic,
 }
 
 impl PolicySet {
@@ -42,165 +63,227 @@ impl PolicySet {
     /// A pod's own node reaches it whatever isolates it (R21); `ingress` of such an answer names no policy.
     #[must_use]
     pub fn decide(&self, traffic: &Traffic) -> Decision {
-        let sides = match self.sides(traffic) {
-            Ok(sides) => sides,
-            Err(why) => {
-                let expectation = Expectation::Unspecified(why);
-                return Decision {
-                    expectation,
-                    egress: Side::default(),
-                    ingress: Side::default(),
-                };
-            }
-        };
-        let egress = sides.egress.map_or_else(Side::default, |side| self.side(&side));
-        let ingress = sides.ingress.map_or_else(Side::default, |side| self.side(&side));
-        let expectation = judged(egress.is_open(), ingress.is_open(), sides.to_own_node);
-        Decision {
-            expectation,
-            egress,
-            ingress,
+        match self.ends(traffic) {
+            Ok((from, to)) => self.decided(from, to, traffic),
+            Err(why) => Decision {
+                expectation: Answer::left_open(why).expectation(),
+                egress: Side::default(),
+                ingress: Side::default(),
+            },
         }
     }
 
-    /// Only what is required, for large matrices: nothing is allocated.
-    #[must_use]
-    pub fn expect(&self, traffic: &Traffic) -> Expectation {
-        match self.sides(traffic) {
-            Err(why) => Expectation::Unspecified(why),
-            Ok(sides) => judged(
-                sides.egress.is_none_or(|side| self.is_open(&side)),
-                sides.ingress.is_none_or(|side| self.is_open(&side)),
-                sides.to_own_node,
-            ),
-        }
-    }
-
-    fn sides<'a>(&'a self, traffic: &'a Traffic) -> Result<Sides<'a>, Unspecified> {
+    fn ends<'a>(&'a self, traffic: &Traffic) -> Result<(Party<'a>, Party<'a>), Unspecified> {
         let (from, to) = (self.party(&traffic.from)?, self.party(&traffic.to)?);
-        for party in [from, to] {
-            if matches!(party, Party::Pod(_, pod) if pod.host_network) {
-                return Err(Unspecified::HostNetwork);
+        let families = traffic.from.address().zip(traffic.to.address());
+        if families.is_some_and(|(from, to)| Family::of(from) != Family::of(to)) {
+            return Err(Unspecified::UnknownEnd);
+        }
+        match (from, to) {
+            (Party::Pod(a, _), Party::Pod(b, _)) if a.name == b.name && traffic.via.is_none() => {
+                Err(Unspecified::Loopback)
             }
+            _ => Ok((from, to)),
         }
-        if let (Party::Pod(a, _), Party::Pod(b, _)) = (from, to)
-            && a == b
-        {
-            return Err(Unspecified::Loopback);
-        }
-        let destination = match to {
-            Party::Pod(_, pod) => pod.named.as_slice(),
-            Party::Node(_) | Party::Outside => &[],
-        };
-        let question = |direction, pod, peer: Party<'_>, end: &End| SideQuestion {
-            direction,
-            pod,
-            peer_class: match peer {
-                Party::Pod(_, pod) => Some(pod.class),
-                Party::Node(_) | Party::Outside => None,
-            },
-            peer_address: end.address().to_canonical(),
-            destination,
-            traffic,
-        };
-        Ok(Sides {
-            egress: match from {
-                Party::Pod(_, pod) => Some(question(Direction::Egress, pod, to, &traffic.to)),
-                Party::Node(_) | Party::Outside => None,
-            },
-            ingress: match to {
-                Party::Pod(_, pod) if !is_own_node(pod, from) => {
-                    Some(question(Direction::Ingress, pod, from, &traffic.from))
-                }
-                Party::Pod(..) | Party::Node(_) | Party::Outside => None,
-            },
-            to_own_node: matches!(from, Party::Pod(_, pod) if is_own_node(pod, to)),
-        })
     }
 
     fn party<'a>(&'a self, end: &End) -> Result<Party<'a>, Unspecified> {
         match end {
-            End::Address(_) => Ok(Party::Outside),
-            End::Node { name, .. } => Ok(Party::Node(self.node_index.get(name).copied())),
-            End::Pod { name, address } => {
-                let index = *self.pod_index.get(name).ok_or(Unspecified::UnknownEnd)?;
-                let pod = self.pods.get(index as usize).ok_or(Unspecified::UnknownEnd)?;
-                if pod.is_over || !pod.ips.contains(&address.to_canonical()) {
+            End::Address(address) => Ok(Party::Outside(address.to_canonical())),
+            End::Node { name, address } => Ok(Party::Node(
+                self.node_index.get(name).copied(),
+                address.to_canonical(),
+            )),
+            End::Pod { name, .. } => {
+                let pod = self.pod(name).ok_or(Unspecified::UnknownEnd)?;
+                let address = end.address();
+                let has_it = match address {
+                    Some(address) => pod.ips.contains(&address),
+                    None => pod.ips.is_empty(),
+                };
+                if pod.is_over || !has_it {
                     return Err(Unspecified::UnknownEnd);
                 }
-                Ok(Party::Pod(index, pod))
+                Ok(Party::Pod(pod, address))
             }
         }
     }
 
-    fn is_open(&self, side: &SideQuestion<'_>) -> bool {
-        let isolating = self.isolating(side.pod.class, side.direction);
-        isolating.is_empty()
-            || self
-                .policies(isolating)
-                .any(|policy| side.allowing(policy).next().is_some())
-    }
-
-    fn side(&self, side: &SideQuestion<'_>) -> Side {
-        let mut answer = Side::default();
-        let mut isolating: Vec<&Compiled> = self
-            .policies(self.isolating(side.pod.class, side.direction))
-            .collect();
-        // A reader looks for the default deny first: a policy without rules is named before those that only add allows.
-        isolating.sort_by_key(|policy| !policy.rules(side.direction).is_empty());
-        answer.bare = isolating
-            .iter()
-            .filter(|policy| policy.rules(side.direction).is_empty())
-            .count();
-        for policy in isolating {
-            answer.isolating.push(policy.name.clone());
-            answer.allowing.extend(side.allowing(policy).map(|index| RuleRef {
-                policy: PolicyRef::clone(&policy.name),
-                direction: side.direction,
-                index,
-            }));
+    fn decided(&self, from: Party<'_>, to: Party<'_>, traffic: &Traffic) -> Decision {
+        let (mut answer, mut decision) = self.read(from, to, traffic, Reading::AsPod);
+        if from.is_host_pod() || to.is_host_pod() {
+            let (other, second) = self.read(from, to, traffic, Reading::AsNode);
+            // The reading that stops it has more to tell.
+            if answer.certain && !other.certain {
+                decision = second;
+            }
+            answer = answer.or_else(other, Unspecified::HostNetwork);
         }
-        answer
+        if let (Party::Pod(a, _), Party::Pod(b, _)) = (from, to)
+            && a.name == b.name
+            && !answer.certain
+            && !decision.is_denied_by_administrators()
+        {
+            answer = Answer::left_open(Unspecified::Loopback);
+        }
+        decision.expectation = answer.expectation();
+        decision
     }
 
-    fn policies<'a>(&'a self, indices: &'a [u32]) -> impl Iterator<Item = &'a Compiled> {
-        indices
-            .iter()
-            .filter_map(|index| self.policies.get(*index as usize))
+    /// Both sides under one reading.
+    fn read(
+        &self,
+        from: Party<'_>,
+        to: Party<'_>,
+        traffic: &Traffic,
+        reading: Reading,
+    ) -> (Answer, Decision) {
+        let declared = to.class(reading).map_or(&[][..], |class| self.named(class));
+        let via = traffic.via.as_ref();
+        let question = |direction, subject: Party<'_>, view, own_node| Question {
+            direction,
+            subject: subject.class(reading),
+            admin_subject: subject.admin_class(),
+            view,
+            declared,
+            own_node,
+            traffic,
+        };
+        let mut egress = (Answer::OPEN, Side::default());
+        if let Party::Pod(pod, _) = from {
+            let own_node = to.is_node_of(pod, reading);
+            let direct = to.view(reading);
+            let dialled = via.and_then(|via| via.dialled).map(|address| View {
+                address: Some(address),
+                ..direct
+            });
+            egress = self.over([Some(direct), dialled].into_iter().flatten(), |view| {
+                question(Direction::Egress, from, view, own_node)
+            });
+        }
+        let mut ingress = (Answer::OPEN, Side::default());
+        if let Party::Pod(pod, _) = to {
+            let direct = (from.view(reading), from.is_node_of(pod, reading));
+            let rewritten = via
+                .map_or(&[][..], |via| via.rewritten.as_slice())
+                .iter()
+                .map(|address| {
+                    let own_node = pod.node.is_some_and(|node| self.is_address_of(node, *address));
+                    (View::of_node(*address), own_node)
+                });
+            ingress = self.over(std::iter::once(direct).chain(rewritten), |(view, own_node)| {
+                question(Direction::Ingress, to, view, own_node)
+            });
+        }
+        let answer = egress.0.and(ingress.0);
+        let decision = Decision {
+            expectation: answer.expectation(),
+            egress: egress.1,
+            ingress: ingress.1,
+        };
+        (answer, decision)
+    }
+
+    /// One side over all the ways in which its policies may see the other end.
+    fn over<'a, T>(&self, views: impl Iterator<Item = T>, ask: impl Fn(T) -> Question<'a>) -> (Answer, Side) {
+        let mut asked: Option<(Answer, Side)> = None;
+        for view in views {
+            let (answer, side) = self.side(&ask(view));
+            asked = Some(match asked {
+                None => (answer, side),
+                Some((before, first)) => {
+                    let told = if before.certain && !answer.certain {
+                        side
+                    } else {
+                        first
+                    };
+                    (before.or_else(answer, Unspecified::NatRewriting), told)
+                }
+            });
+        }
+        let (answer, mut side) = asked.unwrap_or((Answer::OPEN, Side::default()));
+        side.answer = Some(answer.expectation());
+        (answer, side)
+    }
+
+    fn is_address_of(&self, node: u32, address: IpAddr) -> bool {
+        self.nodes
+            .get(node as usize)
+            .is_some_and(|node| node.addresses.contains(&address.to_canonical()))
     }
 }
 
-impl SideQuestion<'_> {
-    /// The rules of a policy that let the attempt through.
-    fn allowing(&self, policy: &Compiled) -> impl Iterator<Item = usize> {
-        policy
-            .rules(self.direction)
-            .iter()
-            .enumerate()
-            .filter(|(_, rule)| {
-                rule.peers
-                    .match_end(self.peer_class, self.peer_address)
-                    .is_some_and(|met| {
-                        // Egress names resolve on the peer, ingress names on the pod itself (R17).
-                        let nameless = self.direction == Direction::Egress && met == Met::AsAddress;
-                        let named = if nameless { &[] } else { self.destination };
-                        rule.ports
-                            .matches(self.traffic.protocol, self.traffic.port, named)
-                    })
-            })
-            .map(|(index, _)| index)
+impl Decision {
+    fn is_denied_by_administrators(&self) -> bool {
+        [&self.egress, &self.ingress].into_iter().any(|side| {
+            side.is_closed()
+                && side
+                    .admin
+                    .last()
+                    .is_some_and(|rule| rule.action == crate::cluster::Action::Deny)
+        })
     }
 }
 
-/// Whether the party is the node the pod runs on (R21, R22).
-fn is_own_node(pod: &PodEntry, party: Party<'_>) -> bool {
-    matches!(party, Party::Node(Some(node)) if pod.node == Some(node))
+impl View {
+    /// An address of a node that rewrote the source.
+    fn of_node(address: IpAddr) -> Self {
+        Self {
+            class: None,
+            admin_class: None,
+            address: Some(address.to_canonical()),
+            is_outside: false,
+        }
+    }
 }
 
-const fn judged(egress: bool, ingress: bool, to_own_node: bool) -> Expectation {
-    match (egress, ingress, to_own_node) {
-        (true, true, _) => Expectation::Allow,
-        (false, _, true) => Expectation::Unspecified(Unspecified::PodToOwnNode),
-        (false, _, false) | (true, false, _) => Expectation::Deny,
+impl Party<'_> {
+    const fn is_host_pod(self) -> bool {
+        matches!(self, Self::Pod(pod, _) if pod.host_network)
+    }
+
+    /// Its class for NetworkPolicies.
+    fn class(self, reading: Reading) -> Option<u32> {
+        match self {
+            Self::Pod(pod, _) if pod.host_network && reading == Reading::AsNode => None,
+            Self::Pod(pod, Some(address)) => pod.class(Family::of(address)),
+            Self::Pod(pod, None) => pod.any_class(),
+            Self::Node(..) | Self::Outside(_) => None,
+        }
+    }
+
+    /// Its class for administrators' policies.
+    fn admin_class(self) -> Option<u32> {
+        if self.is_host_pod() {
+            None
+        } else {
+            self.class(Reading::AsPod)
+        }
+    }
+
+    fn view(self, reading: Reading) -> View {
+        View {
+            class: self.class(reading),
+            admin_class: self.admin_class(),
+            address: match self {
+                Self::Pod(_, address) => address,
+                Self::Node(_, address) | Self::Outside(address) => Some(address),
+            },
+            is_outside: matches!(self, Self::Outside(_)),
+        }
+    }
+
+    /// Whether this is the node that the pod runs on (R21, R22).
+    fn is_node_of(self, pod: &PodEntry, reading: Reading) -> bool {
+        match self {
+            Self::Node(Some(node), _) => pod.node == Some(node),
+            Self::Pod(other, _) => {
+                other.host_network
+                    && reading == Reading::AsNode
+                    && other.node.is_some()
+                    && other.node == pod.node
+            }
+            Self::Node(None, _) | Self::Outside(_) => false,
+        }
     }
 }

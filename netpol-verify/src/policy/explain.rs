@@ -126,10 +126,10 @@ fn suggest(
     let summary = format!(
         "{}: let {} open {}/{} to {}",
         directions.join(" and "),
-        shown(&traffic.from),
+        traffic.from,
         traffic.protocol,
         traffic.port,
-        shown(&traffic.to)
+        traffic.to
     );
     let (verified, opened) = try_out(snapshot, set, traffic, &manifest, manifests.len());
     Some(Suggestion {
@@ -243,12 +243,4 @@ fn free_name(side: &ClosedSide, traffic: &Traffic, taken: &mut HashSet<ObjectNam
         .chain(numbered)
         .find(|name| taken.insert(ObjectName::new(side.pod.namespace.clone(), name.clone())))
         .unwrap_or_else(|| base.to_owned())
-}
-
-fn shown(end: &End) -> String {
-    match end {
-        End::Pod { name, .. } => name.to_string(),
-        End::Node { name, .. } => format!("node {name}"),
-        End::Address(address) => address.to_string(),
-    }
 }

@@ -12,10 +12,10 @@ use crate::{
 
 use super::{
     PolicySet,
+    between::{between, facing},
     decision::{Decision, End, Expectation, Traffic, Unspecified},
     explain::{Suggestion, explain},
     intent::{Intent, IntentPath, Whom},
-    opened::common_addresses,
 };
 
 /// What the owner wants of a path.
@@ -191,45 +191,27 @@ fn check(path: IntentPath, wanted: Wanted, set: &PolicySet, snapshot: &Snapshot)
 
 /// The attempts that a path stands for: one in each address family that both ends have.
 fn attempts(path: &IntentPath, snapshot: &Snapshot) -> Vec<Traffic> {
-    let ask = |from: End, to: End| Traffic {
-        from,
-        to,
-        protocol: path.protocol,
-        port: path.port,
-    };
-    let at = |pod: &Pod, address| End::Pod {
-        name: pod.name.clone(),
-        address,
-    };
-    let pod_and_address = |pod: &Pod, address: std::net::IpAddr| {
-        pod.ips
-            .iter()
-            .copied()
-            .find(|ip| ip.to_canonical().is_ipv4() == address.is_ipv4())
-            .map(|ip| at(pod, ip))
-    };
     let find = |whom: &Whom| match whom {
         Whom::Pod(name) => snapshot.pod(name),
         Whom::Namespace(_) | Whom::Address(_) => None,
     };
-    match (&path.from, &path.to) {
+    let ends: Vec<(End, End)> = match (&path.from, &path.to) {
         (Whom::Address(from), to) => find(to)
-            .and_then(|to| pod_and_address(to, *from))
-            .map(|to| ask(End::Address(*from), to))
+            .and_then(|to| facing(to, *from))
+            .map(|to| (End::Address(*from), to))
             .into_iter()
             .collect(),
         (from, Whom::Address(to)) => find(from)
-            .and_then(|from| pod_and_address(from, *to))
-            .map(|from| ask(from, End::Address(*to)))
+            .and_then(|from| facing(from, *to))
+            .map(|from| (from, End::Address(*to)))
             .into_iter()
             .collect(),
         (from, to) => find(from)
             .zip(find(to))
-            .map(|(from, to)| {
-                common_addresses(from, to)
-                    .map(|(a, b)| ask(at(from, a), at(to, b)))
-                    .collect()
-            })
+            .map(|(from, to)| between(from, to))
             .unwrap_or_default(),
-    }
+    };
+    ends.into_iter()
+        .map(|(from, to)| Traffic::direct(from, to, path.protocol, path.port))
+        .collect()
 }

@@ -1,7 +1,5 @@
 //! What a change of policies opens and closes beside what it was made for.
 
-use std::net::IpAddr;
-
 use crate::{
     cluster::{Pod, Snapshot},
     net::Family,
@@ -10,6 +8,7 @@ use crate::{
 use super::{
     PolicySet,
     decision::{Direction, End, Expectation, Traffic},
+    matrix::Matrix,
 };
 
 /// The side effects of a change.
@@ -35,6 +34,10 @@ pub(crate) fn opened(snapshot: &Snapshot, before: &PolicySet, after: &PolicySet,
                 after.is_isolated(&pod.name, direction) && !before.is_isolated(&pod.name, direction)
             })
     };
+    let (was, is) = (
+        before.matrix(like.protocol, like.port),
+        after.matrix(like.protocol, like.port),
+    );
     // A pair can open only where an added policy selects one of its ends: all others answer as before.
     let touched: Vec<bool> = live
         .iter()
@@ -43,47 +46,23 @@ pub(crate) fn opened(snapshot: &Snapshot, before: &PolicySet, after: &PolicySet,
     let mut pairs = 0;
     for (from, from_touched) in live.iter().zip(&touched) {
         for (to, to_touched) in live.iter().zip(&touched) {
-            if !from_touched && !to_touched {
-                continue;
-            }
             let own = |end: &End, pod: &Pod| matches!(end, End::Pod { name, .. } if *name == pod.name);
-            if own(&like.from, from) && own(&like.to, to) {
+            if !from_touched && !to_touched || own(&like.from, from) && own(&like.to, to) {
                 continue;
             }
-            let changed = common_addresses(from, to).any(|(source, destination)| {
-                let traffic = Traffic {
-                    from: End::Pod {
-                        name: from.name.clone(),
-                        address: source,
-                    },
-                    to: End::Pod {
-                        name: to.name.clone(),
-                        address: destination,
-                    },
-                    protocol: like.protocol,
-                    port: like.port,
-                };
-                before.expect(&traffic) == Expectation::Deny && after.expect(&traffic) == Expectation::Allow
+            let allows = |set: &PolicySet, matrix: &Matrix<'_>, family| {
+                let ends = set.pod_id(&from.name).zip(set.pod_id(&to.name));
+                ends.and_then(|(from, to)| matrix.expect(from, to, family))
+            };
+            let opens = [Family::Ipv4, Family::Ipv6].into_iter().any(|family| {
+                allows(before, &was, family) == Some(Expectation::Deny)
+                    && allows(after, &is, family) == Some(Expectation::Allow)
             });
-            pairs += usize::from(changed);
+            pairs += usize::from(opens);
         }
     }
     Opened {
         pairs,
         isolated: live.iter().filter(newly).count(),
     }
-}
-
-/// The first address of either pod in each family both have.
-pub(crate) fn common_addresses(from: &Pod, to: &Pod) -> impl Iterator<Item = (IpAddr, IpAddr)> {
-    let first = |pod: &Pod, family| {
-        pod.ips
-            .iter()
-            .copied()
-            .find(|ip| Family::of(ip.to_canonical()) == family)
-    };
-    [Family::Ipv4, Family::Ipv6]
-        .map(|family| first(from, family).zip(first(to, family)))
-        .into_iter()
-        .flatten()
 }

@@ -55,7 +55,8 @@ impl Requirement {
         }
     }
 
-    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+    /// Whether an object with these labels satisfies it.
+    pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         match self {
             Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
             Self::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
@@ -69,6 +70,11 @@ impl Selector {
     /// A selector that wants all of these at once.
     pub(crate) const fn new(requirements: Vec<Requirement>) -> Self {
         Self { requirements }
+    }
+
+    /// What it wants, all at once.
+    pub(crate) fn requirements(&self) -> &[Requirement] {
+        &self.requirements
     }
 
     /// Whether an object with these labels is selected.

@@ -421,21 +421,53 @@ fn r23_a_pods_traffic_to_itself_is_unspecified() {
     );
 }
 
+/// The API leaves two readings: as any pod, or as its node. What both say is said.
 #[test]
-fn r24_host_network_pods_are_unspecified_as_subject_and_as_peer() {
-    let case = given(&["{podSelector: {}, policyTypes: [Ingress, Egress]}"]);
-    for (from, to) in [
-        ("shop/host", "shop/api"),
-        ("shop/api", "shop/host"),
-        ("shop/host", "shop/host"),
-    ] {
-        assert_eq!(
-            case.expects(from, to, 80),
-            Expectation::Unspecified(Unspecified::HostNetwork)
-        );
-    }
+fn r24_a_host_network_pod_is_unspecified_where_its_two_readings_differ() {
+    let open = Expectation::Unspecified(Unspecified::HostNetwork);
+    let closed = given(&["{podSelector: {}, policyTypes: [Ingress, Egress]}"]);
+    assert_eq!(
+        closed.expects("shop/host", "shop/web", 80),
+        open,
+        "web's own node, or a pod"
+    );
+    assert_eq!(
+        closed.expects("shop/host", "shop/api", 80),
+        Expectation::Deny,
+        "another node, or a pod"
+    );
+    assert_eq!(
+        closed.expects("shop/web", "shop/host", 80),
+        Expectation::Unspecified(Unspecified::PodToOwnNode),
+        "R22 for its own node"
+    );
+    assert_eq!(closed.expects("shop/api", "shop/host", 80), Expectation::Deny);
+    assert_eq!(
+        closed.expects("other/bare", "shop/host", 80),
+        open,
+        "isolated, or a node"
+    );
+    assert_eq!(
+        given(&[]).expects("shop/host", "shop/api", 80),
+        Expectation::Allow
+    );
+    let by_label = given(&[&format!(
+        "{{{ALL}, ingress: [{{from: [{{podSelector: {{matchLabels: {{app: web}}}}}}]}}]}}"
+    )]);
+    assert_eq!(
+        by_label.expects("shop/host", "shop/api", 80),
+        open,
+        "selectors see it, or not"
+    );
+    let by_address = given(&[
+        "{podSelector: {matchLabels: {app: api}}, ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}",
+    ]);
+    assert_eq!(
+        by_address.expects("shop/host", "shop/api", 80),
+        Expectation::Allow
+    );
     assert!(
-        !case
+        !closed
             .set
             .is_isolated(&"shop/host".parse().unwrap(), Direction::Ingress)
     );
@@ -451,7 +483,7 @@ fn r28_pods_that_are_over_are_neither_subject_nor_peer() {
     let mut moved = ask("shop/web", "shop/api", Protocol::Tcp, 80);
     moved.to = End::Pod {
         name: "shop/api".parse().unwrap(),
-        address: "10.0.0.77".parse().unwrap(),
+        address: Some("10.0.0.77".parse().unwrap()),
     };
     assert_eq!(case.answer(&moved), unknown, "an address the pod does not have");
 }
@@ -471,7 +503,7 @@ fn r28_a_finished_pods_address_under_a_new_pod_is_the_new_pods() {
     case.set = compile(&case.snapshot).0;
     let from = End::Pod {
         name: "other/bare".parse().unwrap(),
-        address: "10.0.0.6".parse().unwrap(),
+        address: Some("10.0.0.6".parse().unwrap()),
     };
     let traffic = Traffic {
         from,
@@ -495,12 +527,7 @@ fn r30_both_families_are_judged() {
     let case = given(&[&format!(
         "{{{ALL}, ingress: [{{from: [{{ipBlock: {{cidr: 'fd00::/64'}}}}]}}]}}"
     )]);
-    let v6 = Traffic {
-        from: end("shop/web", 6),
-        to: end("shop/api", 6),
-        protocol: Protocol::Tcp,
-        port: 80,
-    };
+    let v6 = Traffic::direct(end("shop/web", 6), end("shop/api", 6), Protocol::Tcp, 80);
     assert_eq!(case.answer(&v6), Expectation::Allow);
     assert!(
         !case.allows("shop/web", "shop/api", 80),

@@ -1,5 +1,6 @@
 //! Scenarios as data, and the runner: build, apply a stage, probe, judge, report.
 
+pub mod cases;
 mod judged;
 mod pairs;
 mod preset;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -128,7 +128,7 @@ struct FileStage {
 }
 
 /// A folder's files by name.
-type Folder = BTreeMap<String, String>;
+pub(super) type Folder = BTreeMap<String, String>;
 
 macro_rules! embedded {
     ($folder:literal: $($file:literal),+ $(,)?) => {
@@ -164,7 +164,11 @@ impl Scenario {
                 let short = path
                     .file_name()
                     .map_or(folder.into(), |name| name.to_string_lossy());
-                Self::from_folder(&short, path, &read_folder(path)?)
+                Self::from_folder(
+                    &short,
+                    path,
+                    &read_folder(path).map_err(|(path, source)| ScenarioError::Read { path, source })?,
+                )
             }
         }
     }
@@ -235,14 +239,12 @@ impl Scenario {
     }
 }
 
-fn read_folder(path: &Path) -> Result<Folder, ScenarioError> {
-    let read = |source| ScenarioError::Read {
-        path: path.to_path_buf(),
-        source,
-    };
+/// The manifests right in a folder, by name; or what could not be read.
+pub(super) fn read_folder(path: &Path) -> Result<Folder, (PathBuf, io::Error)> {
+    let of_folder = |error| (path.to_path_buf(), error);
     let mut files = Folder::new();
-    for entry in fs::read_dir(path).map_err(read)? {
-        let entry = entry.map_err(read)?;
+    for entry in fs::read_dir(path).map_err(of_folder)? {
+        let entry = entry.map_err(of_folder)?;
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
@@ -250,10 +252,7 @@ fn read_folder(path: &Path) -> Result<Folder, ScenarioError> {
             .iter()
             .any(|ending| name.ends_with(ending));
         if is_manifest && entry.path().is_file() {
-            let text = fs::read_to_string(entry.path()).map_err(|source| ScenarioError::Read {
-                path: entry.path(),
-                source,
-            })?;
+            let text = fs::read_to_string(entry.path()).map_err(|error| (entry.path(), error))?;
             files.insert(name, text);
         }
     }

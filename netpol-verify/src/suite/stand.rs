@@ -166,6 +166,7 @@ impl Stand {
             Object::Node(Node {
                 name: node.name.clone(),
                 addresses: node.addresses.clone(),
+                labels: [("kubernetes.io/hostname".to_owned(), node.name.clone())].into(),
             })
         });
         let snapshot = self.state.snapshot();
@@ -388,16 +389,14 @@ impl Stand {
 }
 
 fn decide(set: &PolicySet, attempt: &Attempt) -> crate::policy::Decision {
-    set.decide(&Traffic {
-        from: End::Pod {
-            name: attempt.from.clone(),
-            address: attempt.from_address,
-        },
-        to: End::Pod {
-            name: attempt.to.clone(),
-            address: attempt.to_address,
-        },
-        protocol: attempt.protocol,
-        port: attempt.port,
-    })
+    let end = |name: &ObjectName, address| End::Pod {
+        name: name.clone(),
+        address: Some(address),
+    };
+    set.decide(&Traffic::direct(
+        end(&attempt.from, attempt.from_address),
+        end(&attempt.to, attempt.to_address),
+        attempt.protocol,
+        attempt.port,
+    ))
 }

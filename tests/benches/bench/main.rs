@@ -1,11 +1,12 @@
 //! What netpol-verify costs and how fast it answers, measured on this machine: `cargo xtask bench`.
 //!
 //! Figures, not tests: nothing here fails because a machine is slow. Words on the command line choose parts:
-//! `classifiers`, `ring`, `guide`, `latency`; none means all.
+//! `classifiers`, `ring`, `guide`, `latency`, `oracle`; none means all.
 
 mod classifiers;
 mod guide;
 mod latency;
+mod oracle;
 mod ring;
 mod spread;
 
@@ -22,6 +23,13 @@ fn main() -> Result<()> {
         .collect();
     let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
     machine();
+    // Policies alone: no packet, no right.
+    if wants("oracle") {
+        oracle::run()?;
+    }
+    if wanted == ["oracle"] {
+        return Ok(());
+    }
     if !as_root() {
         return Ok(());
     }

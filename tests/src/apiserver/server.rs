@@ -267,7 +267,21 @@ impl ApiServer {
     /// # Errors
     /// It is gone.
     pub fn freeze(&self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)
+        self.signal(Signal::SIGSTOP)?;
+        let (_, server) = self.children.last().context("no server runs")?;
+        // The signal returns before the last thread has stopped.
+        for _ in 0..1_000 {
+            let mut running = false;
+            for task in fs::read_dir(format!("/proc/{}/task", server.id()))? {
+                let stat = fs::read_to_string(task?.path().join("stat"))?;
+                running |= !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T"));
+            }
+            if !running {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        bail!("the server does not stop")
     }
 
     /// Ends the server's process; etcd stays.

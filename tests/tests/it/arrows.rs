@@ -17,6 +17,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("judge", &["observe", "flow", "cluster", "policy"]),
     ("finding", &["judge"]),
     ("report", &["finding"]),
+    // What people ask without packets, and how it is shown.
+    ("oracle", &["cluster", "policy", "report"]),
+    ("lint", &["cluster", "policy", "report"]),
     // Not `policy`: the lab's enforcer and its literal reading share nothing with the engine they check.
     ("lab", &["cluster"]),
     (
@@ -30,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "kernel", "bus", "sensor", "observe", "flow", "cluster", "policy", "judge", "finding", "report",
-            "lab", "suite",
+            "oracle", "lint", "lab", "suite",
         ],
     ),
 ];

@@ -79,7 +79,7 @@ fn addresses(number: u8) -> [IpAddr; 2] {
 fn decisions(set: &PolicySet, pods: &[Pod]) -> Vec<Decision> {
     let end = |pod: &Pod| End::Pod {
         name: pod.name.clone(),
-        address: pod.ips[0],
+        address: pod.ips.first().copied(),
     };
     let mut all = Vec::new();
     for (from, to) in pods.iter().flat_map(|from| pods.iter().map(move |to| (from, to))) {
@@ -95,6 +95,7 @@ fn decisions(set: &PolicySet, pods: &[Pod]) -> Vec<Decision> {
                 to: end(to),
                 protocol,
                 port,
+                via: None,
             }));
         }
     }

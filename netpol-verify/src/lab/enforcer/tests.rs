@@ -143,6 +143,7 @@ impl Bed {
                     port: if name == "db" { 81 } else { 80 },
                     protocol: Protocol::Tcp,
                 }],
+                workload: None,
             },
             node: format!("n{node}"),
             netns,
@@ -216,6 +217,7 @@ fn world(bed: &mut Bed, bridged: bool) -> World {
         pods: pods.iter().map(|lab| lab.pod.clone()).collect(),
         nodes: Vec::new(),
         policies: policies(),
+        ..Snapshot::default()
     };
     World {
         nodes,
@@ -260,11 +262,11 @@ async fn compare(world: &World, fault: Option<Fault>, limit: Duration) -> (usize
                         &world.snapshot,
                         Party::Pod {
                             pod: &from.pod,
-                            address: own,
+                            address: Some(own),
                         },
                         Party::Pod {
                             pod: &to.pod,
-                            address: *address,
+                            address: Some(*address),
                         },
                         Protocol::Tcp,
                         port,
@@ -389,11 +391,14 @@ fn scratch_world(snapshot: Snapshot, netns: &[PathBuf]) -> World {
         addresses: node.addresses.clone(),
         bridge: Some("br0".to_owned()),
     });
-    let pods = snapshot.pods.iter().map(|pod| LabPod {
-        pod: pod.clone(),
-        node: pod.node.clone().unwrap(),
-        netns: netns[0].clone(),
-        host_interface: "none".to_owned(),
+    // A pod that no node has been found for is nowhere in the lab.
+    let pods = snapshot.pods.iter().filter_map(|pod| {
+        Some(LabPod {
+            pod: pod.clone(),
+            node: pod.node.clone()?,
+            netns: netns[0].clone(),
+            host_interface: "none".to_owned(),
+        })
     });
     World {
         nodes: nodes.collect(),

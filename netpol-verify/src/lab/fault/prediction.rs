@@ -137,7 +137,7 @@ impl<'a> Attempt<'a> {
             .find(|address| Family::of(*address) == self.family)?;
         Some(Party::Pod {
             pod: &lab.pod,
-            address,
+            address: Some(address),
         })
     }
 

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::IPBlock;
 
+use super::{Undefined, possible::Match};
+
 /// A CIDR and what is taken out of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -29,6 +31,24 @@ impl Block {
         })
     }
 
+    /// Reads a CIDR from which nothing is taken out.
+    pub(super) fn whole(cidr: &str) -> Option<Self> {
+        Some(Self {
+            cidr: read_cidr(cidr)?,
+            except: Vec::new(),
+        })
+    }
+
+    /// Whether the block holds the address of an end. Of a pod without an address only the block of all addresses can
+    /// tell.
+    pub(super) fn holds(&self, address: Option<IpAddr>) -> Match {
+        match address {
+            Some(address) => Match::sure(self.contains(address)),
+            None if self.cidr.prefix_len() == 0 && self.except.is_empty() => Match::Yes,
+            None => Match::Perhaps(Undefined::NoAddress),
+        }
+    }
+
     /// Whether the address is in the block. A block has no say over the other family's addresses.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -51,7 +71,15 @@ fn read_cidr(text: &str) -> Option<IpNet> {
         IpAddr::from(<[u8; 4]>::try_from(octets).ok()?)
     };
     let prefix = is_number(prefix).then(|| prefix.parse::<u8>().ok()).flatten()?;
-    IpNet::new(address, prefix).ok().map(|net| net.trunc())
+    let net = IpNet::new(address, prefix).ok()?.trunc();
+    Some(as_ipv4(net).unwrap_or(net))
+}
+
+/// Blocks of IPv4 addresses written as IPv6 ones are IPv4 blocks to Kubernetes' own reader, Go's (R14).
+fn as_ipv4(net: IpNet) -> Option<IpNet> {
+    let IpNet::V6(net) = net else { return None };
+    let address = net.addr().to_ipv4_mapped()?;
+    IpNet::new(address.into(), net.prefix_len().checked_sub(96)?).ok()
 }
 
 #[cfg(test)]
@@ -78,6 +106,7 @@ mod tests {
     fn old_spellings_are_decimal_and_lose_their_host_bits() {
         assert_eq!(block("010.001.000.005/08", &[]), block("10.0.0.0/8", &[]));
         assert_eq!(block("fd00::5/64", &[]), block("fd00::/64", &[]));
+        assert_eq!(block("::ffff:10.1.0.0/112", &[]), block("10.1.0.0/16", &[]));
     }
 
     #[test]

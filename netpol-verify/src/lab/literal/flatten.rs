@@ -83,7 +83,8 @@ pub enum Ports {
     Listed(Vec<PortRange>),
 }
 
-/// Works out every pod's state. Pods that are over or use their node's network have none.
+/// Works out every pod's state, by the NetworkPolicies only: the lab's enforcer does not do administrators' tiers, and
+/// `snapshot.admin` is not read here. Pods that are over or use their node's network have none.
 #[must_use]
 pub fn flatten(snapshot: &Snapshot) -> Vec<PodPostures> {
     snapshot

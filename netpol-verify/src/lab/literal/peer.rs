@@ -1,11 +1,11 @@
 //! Entries of `from` and `to`: whom they mean.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 
 use super::{block::Block, selector};
-use crate::cluster::{Pod, Snapshot};
+use crate::cluster::{AdminPods, Pod, Snapshot};
 
 /// What an entry of `from` or `to` says.
 pub(super) enum Means {
@@ -53,13 +53,17 @@ fn namespace_labels(snapshot: &Snapshot, name: &str) -> BTreeMap<String, String>
     )
 }
 
-/// Whether the pod is a subject and a peer at all: not when it is over (R28), and not, in this reading, when it
-/// uses its node's network, where its traffic is the node's (R24).
-pub(super) const fn takes_part(pod: &Pod) -> bool {
-    !pod.phase.is_terminal() && !pod.host_network
+/// Whether the selectors of an administrator's policy select the pod: "via namespace AND pod selectors", where an empty
+/// one selects all.
+pub(super) fn admin_selects(snapshot: &Snapshot, wanted: &AdminPods, pod: &Pod) -> bool {
+    selector::matches(
+        &wanted.namespaces,
+        &namespace_labels(snapshot, &pod.name.namespace),
+    ) && selector::matches(&wanted.pods, &pod.labels)
 }
 
-/// Whether the two addresses are of one family, so that packets can go between them.
-pub(super) const fn same_family(one: IpAddr, other: IpAddr) -> bool {
-    one.is_ipv4() == other.is_ipv4()
+/// Whether the pod is a subject and a peer for the lab's enforcer: not when it is over (R28), and not when it uses its
+/// node's network, where its traffic is the node's, as in most plugins (R24).
+pub(super) const fn takes_part(pod: &Pod) -> bool {
+    !pod.phase.is_terminal() && !pod.host_network
 }

@@ -1,58 +1,11 @@
 //! One question to the policies: may this connection be opened?
 
-use std::net::IpAddr;
-
-use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyPeer};
-
 use super::{
-    peer::{self, Means},
-    port,
-    rule::{self, Rule, Way},
+    Way,
+    possible::Possible,
+    side::{self, HostPods, Outcome, Party, Side},
 };
-use crate::{
-    cluster::{Pod, Snapshot},
-    net::Protocol,
-};
-
-/// One end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub enum Party<'a> {
-    /// A pod, at one of its addresses.
-    Pod {
-        /// The pod.
-        pod: &'a Pod,
-        /// The address used.
-        address: IpAddr,
-    },
-    /// A node itself.
-    Node {
-        /// Its name.
-        name: &'a str,
-        /// The address used.
-        address: IpAddr,
-    },
-    /// An address that is no pod's and no node's.
-    Outside(IpAddr),
-}
-
-impl<'a> Party<'a> {
-    /// The address in the packets.
-    #[must_use]
-    pub const fn address(self) -> IpAddr {
-        match self {
-            Self::Pod { address, .. } | Self::Node { address, .. } | Self::Outside(address) => address,
-        }
-    }
-
-    /// The pod, if it is one.
-    #[must_use]
-    pub const fn pod(self) -> Option<&'a Pod> {
-        match self {
-            Self::Pod { pod, .. } => Some(pod),
-            Self::Node { .. } | Self::Outside(_) => None,
-        }
-    }
-}
+use crate::{cluster::Snapshot, net::Protocol};
 
 /// What the specification says of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,17 +23,23 @@ pub enum Reading {
     Undefined(Undefined),
 }
 
-/// Why the specification does not say.
+/// Why the specification does not say. Where several reasons meet, it is one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undefined {
     /// A pod that is over, or has no such address, or the two ends have no family in common (R28).
     NoSuchEnd,
-    /// A pod that uses its node's network (R24).
+    /// A pod that uses its node's network, and what that means decides (R24).
     HostNetwork,
     /// A pod and itself (R23).
     Itself,
-    /// A pod that its egress keeps from its own node (R22).
+    /// A pod that NetworkPolicies keep from its own node (R22).
     OwnNode,
+    /// Policies of one tier and priority match and decide differently.
+    EqualPriority,
+    /// A domain name that may or may not stand for the destination decides.
+    DomainName,
+    /// A pod without an address, and whether a block holds it decides.
+    NoAddress,
 }
 
 /// Whether the policies let `from` open a connection to `to`. The port is the one at the destination pod (R19).
@@ -92,130 +51,95 @@ pub fn permits(
     protocol: Protocol,
     port: u16,
 ) -> Reading {
-    if let Some(why) = undefined(from, to) {
+    if let Some(why) = side::not_there(from).or(side::not_there(to)) {
         return Reading::Undefined(why);
     }
-    // "Outgoing traffic is allowed if there are no NetworkPolicies selecting the pod … OR if the traffic matches
-    // at least one egress rule across all of the NetworkPolicy objects whose podSelector matches the pod."
+    if !side::may_meet(from.address(), to.address()) {
+        return Reading::Undefined(Undefined::NoSuchEnd);
+    }
+    if from
+        .pod()
+        .zip(to.pod())
+        .is_some_and(|(source, target)| source.name == target.name)
+    {
+        return Reading::Undefined(Undefined::Itself);
+    }
+    let with = |host_pods| common(answers(snapshot, from, to, protocol, port, host_pods));
+    common(Possible {
+        first: with(HostPods::AsPods),
+        others: vec![(with(HostPods::AsNodes), Undefined::HostNetwork)],
+    })
+}
+
+/// Every answer that a plugin may give that takes hostNetwork pods one way.
+fn answers(
+    snapshot: &Snapshot,
+    from: Party<'_>,
+    to: Party<'_>,
+    protocol: Protocol,
+    port: u16,
+    host_pods: HostPods,
+) -> Possible<Reading> {
+    let side = |pod, way, other| {
+        side::outcome(&Side {
+            snapshot,
+            pod,
+            way,
+            other,
+            protocol,
+            port,
+            host_pods,
+        })
+    };
+    let unasked = || Possible::sure(Outcome::Accepted);
     let egress = from
         .pod()
-        .is_none_or(|source| side_permits(snapshot, source, Way::Egress, to, protocol, port));
-    // "Traffic is allowed to a pod if there are no NetworkPolicies selecting the pod …, OR if the traffic source is
-    // the pod's local node, OR if the traffic matches at least one ingress rule …"
-    let ingress = to.pod().is_none_or(|target| {
-        is_own_node(target, from) || side_permits(snapshot, target, Way::Ingress, from, protocol, port)
-    });
+        .map_or_else(unasked, |source| side(source, Way::Egress, to));
+    let ingress = to
+        .pod()
+        .map_or_else(unasked, |target| side(target, Way::Ingress, from));
+    let to_own_node = from
+        .pod()
+        .is_some_and(|source| side::is_own_node(source, to, host_pods));
+    // "Both the egress policy on the source pod and the ingress policy on the destination pod need to allow the
+    // connection" (R2); accepted by an egress rule, "any ingress rules at the destination do apply".
+    egress.then(|egress| {
+        ingress
+            .clone()
+            .then(|ingress| Possible::sure(answer(egress, ingress, to_own_node)))
+    })
+}
+
+fn answer(egress: Outcome, ingress: Outcome, to_own_node: bool) -> Reading {
     match (egress, ingress) {
-        (true, true) => Reading::Permitted,
-        (false, _) if from.pod().is_some_and(|source| is_own_node(source, to)) => {
-            Reading::Undefined(Undefined::OwnNode)
-        }
+        (Outcome::Accepted, Outcome::Accepted) => Reading::Permitted,
+        // One section of the page exempts this traffic and another does not (R22).
+        (Outcome::RefusedByNetworkPolicies, _) if to_own_node => Reading::Undefined(Undefined::OwnNode),
         (egress, ingress) => Reading::Refused {
-            egress: !egress,
-            ingress: !ingress,
+            egress: egress != Outcome::Accepted,
+            ingress: ingress != Outcome::Accepted,
         },
     }
 }
 
-fn undefined(from: Party<'_>, to: Party<'_>) -> Option<Undefined> {
-    let is_there = |party: Party<'_>| match party {
-        Party::Pod { pod, address } => !pod.phase.is_terminal() && pod.ips.contains(&address),
-        Party::Node { .. } | Party::Outside(_) => true,
-    };
-    if !is_there(from) || !is_there(to) || !peer::same_family(from.address(), to.address()) {
-        return Some(Undefined::NoSuchEnd);
-    }
-    if [from, to]
+/// The answer that all have in common, whichever side it is that refuses.
+fn common(possible: Possible<Reading>) -> Reading {
+    possible
+        .others
         .into_iter()
-        .filter_map(Party::pod)
-        .any(|pod| pod.host_network)
-    {
-        return Some(Undefined::HostNetwork);
-    }
-    match (from.pod(), to.pod()) {
-        (Some(source), Some(target)) if source.name == target.name => Some(Undefined::Itself),
-        _ => None,
-    }
-}
-
-/// Whether the party is the node that the pod runs on (R21).
-fn is_own_node(pod: &Pod, party: Party<'_>) -> bool {
-    matches!(party, Party::Node { name, .. } if pod.node.as_deref() == Some(name))
-}
-
-/// Whether one side lets the connection through: it is not isolated, or a rule matches the other end.
-fn side_permits(
-    snapshot: &Snapshot,
-    pod: &Pod,
-    way: Way,
-    other: Party<'_>,
-    protocol: Protocol,
-    port: u16,
-) -> bool {
-    let policies = rule::isolating(snapshot, pod, way);
-    policies.is_empty()
-        || policies.iter().any(|policy| {
-            rule::rules(policy, way)
-                .iter()
-                .any(|rule| rule_permits(snapshot, policy, rule, pod, way, other, protocol, port))
+        .fold(possible.first, |so_far, (other, why)| match (so_far, other) {
+            (Reading::Undefined(why), _) => Reading::Undefined(why),
+            (Reading::Permitted, Reading::Permitted) => Reading::Permitted,
+            (
+                Reading::Refused { egress, ingress },
+                Reading::Refused {
+                    egress: other_egress,
+                    ingress: other_ingress,
+                },
+            ) => Reading::Refused {
+                egress: egress || other_egress,
+                ingress: ingress || other_ingress,
+            },
+            _ => Reading::Undefined(why),
         })
-}
-
-/// "The traffic must match both ports and from", respectively "to".
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the question, and the sentence it is put to"
-)]
-fn rule_permits(
-    snapshot: &Snapshot,
-    policy: &NetworkPolicy,
-    rule: &Rule<'_>,
-    pod: &Pod,
-    way: Way,
-    other: Party<'_>,
-    protocol: Protocol,
-    port: u16,
-) -> bool {
-    // Port names belong to the pod that the packets go to: the selected pod itself, or the peer (R17).
-    let target = match way {
-        Way::Ingress => Some(pod),
-        Way::Egress => other.pod(),
-    };
-    // "If this field is empty or missing, this rule matches all sources", respectively "destinations".
-    if rule.peers.is_empty() {
-        return port::permit(rule.ports, target, protocol, port);
-    }
-    rule.peers.iter().any(
-        |entry| match matched(snapshot, rule::namespace(policy), entry, other) {
-            Matched::No => false,
-            Matched::AsPod => port::permit(rule.ports, target, protocol, port),
-            // On egress a block is a set of addresses, and addresses declare no port names (R17).
-            Matched::AsAddress => {
-                let target = if way == Way::Ingress { target } else { None };
-                port::permit(rule.ports, target, protocol, port)
-            }
-        },
-    )
-}
-
-/// How an entry of `from` or `to` matched.
-enum Matched {
-    No,
-    AsPod,
-    AsAddress,
-}
-
-fn matched(snapshot: &Snapshot, namespace: &str, entry: &NetworkPolicyPeer, other: Party<'_>) -> Matched {
-    match peer::read(entry) {
-        // Pods' own addresses count too: ignoring them is a known divergence (R12).
-        Means::Block(block) if block.contains(other.address()) => Matched::AsAddress,
-        Means::Pods
-            if other
-                .pod()
-                .is_some_and(|pod| peer::selects(snapshot, namespace, entry, pod)) =>
-        {
-            Matched::AsPod
-        }
-        Means::Block(_) | Means::Pods | Means::Unreadable => Matched::No,
-    }
 }

@@ -23,6 +23,7 @@ pub(crate) fn pod(namespace: &str, name: &str) -> Pod {
         host_network: false,
         phase: Phase::Running,
         ports: Vec::new(),
+        workload: None,
     }
 }
 

@@ -1,0 +1,161 @@
+//! What must hold after a step, for every pair of pods on every port, in each address family.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    cluster::{ObjectKey, ObjectName, Snapshot},
+    finding::Expected,
+    net::Family,
+    suite::{
+        pairs::{Attempt, attempts},
+        scenario::ProbePattern,
+    },
+};
+
+use super::model::{Port, Suite};
+
+/// One direction of a table: who is closed, and the lines that open it. A pod that is not listed is open.
+pub type Access = BTreeMap<ObjectName, Vec<Line>>;
+
+/// What opens a closed pod: these others, on these ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Sources of an ingress line, destinations of an egress line.
+    pub others: BTreeSet<ObjectName>,
+    /// On which ports at the destination.
+    pub ports: Vec<Port>,
+    /// Only in this address family.
+    pub family: Option<Family>,
+}
+
+/// What must hold after a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expect {
+    /// Whom connections may reach.
+    pub ingress: Access,
+    /// Whom connections may leave.
+    pub egress: Access,
+    /// Questions beyond every pair on every port; they win over the lines.
+    pub probes: Vec<ExpectedProbe>,
+    /// What the policies' reader must find wrong, and nothing else.
+    pub problems: Vec<ExpectedProblem>,
+    /// What the step must do to the cluster, where the case is about that.
+    pub changes: Option<ExpectedChanges>,
+}
+
+/// One question and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectedProbe {
+    /// Who asks; the name `*` is every pod of the namespace.
+    pub from: ObjectName,
+    /// Whom.
+    pub to: ObjectName,
+    /// On which port.
+    pub port: Port,
+    /// Only in this address family.
+    pub family: Option<Family>,
+    /// The answer.
+    pub expect: Expected,
+}
+
+/// A field that the API server would refuse.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExpectedProblem {
+    /// The object: `NetworkPolicy x/base`.
+    pub object: String,
+    /// The field: `spec.egress[0].ports[0].endPort`.
+    pub path: String,
+}
+
+/// What a step does to a cluster's objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExpectedChanges {
+    /// What is new.
+    pub added: BTreeSet<ObjectKey>,
+    /// What differs.
+    pub changed: BTreeSet<ObjectKey>,
+    /// What is gone.
+    pub removed: BTreeSet<ObjectKey>,
+}
+
+/// One line of the whole table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The connection.
+    pub attempt: Attempt,
+    /// Whether it must be let through.
+    pub expect: Expected,
+}
+
+impl Suite {
+    /// The whole table of a step; `snapshot` is the cluster after it.
+    #[must_use]
+    pub fn table(&self, expect: &Expect, snapshot: &Snapshot) -> Vec<Row> {
+        let everyone = ObjectName::new("*", "*");
+        let pattern = |from: &ObjectName, to: &ObjectName, port: Port| ProbePattern {
+            from: from.clone(),
+            to: to.clone(),
+            port: port.number,
+            protocol: port.protocol,
+        };
+        let all: Vec<_> = self
+            .ports
+            .iter()
+            .map(|port| pattern(&everyone, &everyone, *port))
+            .collect();
+        let mut rows: Vec<Row> = attempts(snapshot, &all)
+            .into_iter()
+            .map(|attempt| Row {
+                expect: expect.by_lines(&attempt),
+                attempt,
+            })
+            .collect();
+        for probe in &expect.probes {
+            for attempt in attempts(snapshot, &[pattern(&probe.from, &probe.to, probe.port)]) {
+                if probe
+                    .family
+                    .is_some_and(|family| family != Family::of(attempt.to_address))
+                {
+                    continue;
+                }
+                match rows.iter_mut().find(|row| row.attempt == attempt) {
+                    Some(row) => row.expect = probe.expect,
+                    None => rows.push(Row {
+                        attempt,
+                        expect: probe.expect,
+                    }),
+                }
+            }
+        }
+        rows
+    }
+}
+
+impl Expect {
+    fn by_lines(&self, attempt: &Attempt) -> Expected {
+        let open = |access: &Access, pod: &ObjectName, other: &ObjectName| {
+            access
+                .get(pod)
+                .is_none_or(|lines| lines.iter().any(|line| line.opens(other, attempt)))
+        };
+        if open(&self.egress, &attempt.from, &attempt.to) && open(&self.ingress, &attempt.to, &attempt.from) {
+            Expected::Allow
+        } else {
+            Expected::Deny
+        }
+    }
+}
+
+impl Line {
+    fn opens(&self, other: &ObjectName, attempt: &Attempt) -> bool {
+        let port = Port {
+            protocol: attempt.protocol,
+            number: attempt.port,
+        };
+        self.others.contains(other)
+            && self.ports.contains(&port)
+            && self
+                .family
+                .is_none_or(|family| family == Family::of(attempt.to_address))
+    }
+}

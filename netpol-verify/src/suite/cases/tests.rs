@@ -1,0 +1,185 @@
+//! The cases against both readings of the policies: neither computed the tables, and both must give them.
+
+use std::{collections::BTreeSet, fmt::Write};
+
+use super::{Case, ExpectedChanges, ExpectedProblem, Row, Step, Suite};
+use crate::{
+    cluster::{Change, ObjectKey, ObjectName, Problem, Snapshot},
+    finding::Expected,
+    lab::literal::{Party, Reading, permits},
+    net::Family,
+    policy::{End, Expectation, PolicySet, Traffic, compile},
+    suite::pairs::Attempt,
+};
+
+/// How many mismatches a failure shows.
+const SHOWN: usize = 40;
+
+/// Every step of every case, with the cluster after it.
+fn play(mut see: impl FnMut(&Suite, &Case, usize, &Step, &[Change], &Snapshot)) {
+    for name in Suite::EMBEDDED {
+        let suite = Suite::load(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for case in &suite.cases {
+            let mut state = suite.state();
+            for (index, step) in case.steps.iter().enumerate() {
+                let changes = step.play(&mut state);
+                see(&suite, case, index, step, &changes, &state.snapshot());
+            }
+        }
+    }
+}
+
+/// The question that the engine is asked for an attempt.
+fn traffic(attempt: &Attempt) -> Traffic {
+    let end = |name: &ObjectName, address| End::Pod {
+        name: name.clone(),
+        address: Some(address),
+    };
+    Traffic::direct(
+        end(&attempt.from, attempt.from_address),
+        end(&attempt.to, attempt.to_address),
+        attempt.protocol,
+        attempt.port,
+    )
+}
+
+fn decided(set: &PolicySet, attempt: &Attempt) -> Expected {
+    match set.decide(&traffic(attempt)).expectation {
+        Expectation::Allow => Expected::Allow,
+        Expectation::Deny => Expected::Deny,
+        Expectation::Unspecified(_) => Expected::Unspecified,
+    }
+}
+
+fn read(snapshot: &Snapshot, attempt: &Attempt) -> Expected {
+    let party = |name, address| Party::Pod {
+        pod: snapshot.pod(name).unwrap(),
+        address: Some(address),
+    };
+    let from = party(&attempt.from, attempt.from_address);
+    let to = party(&attempt.to, attempt.to_address);
+    match permits(snapshot, from, to, attempt.protocol, attempt.port) {
+        Reading::Permitted => Expected::Allow,
+        Reading::Refused { .. } => Expected::Deny,
+        Reading::Undefined(_) => Expected::Unspecified,
+    }
+}
+
+/// Compares the whole table of every step with what a reader of the policies answers.
+fn hold(reader: &str, mut ask: impl FnMut(&Snapshot) -> Box<dyn Fn(&Attempt) -> Expected + '_>) {
+    let (mut rows, mut wrong) = (0_usize, Vec::new());
+    play(|suite, case, index, step, _, snapshot| {
+        let answer = ask(snapshot);
+        for Row { attempt, expect } in suite.table(&step.expect, snapshot) {
+            rows += 1;
+            let answer = answer(&attempt);
+            if answer != expect {
+                wrong.push(format!(
+                    "{} {} step {}: {} to {} {}/{} {}: the table says {expect:?}, {reader} {answer:?}",
+                    suite.name,
+                    case.id,
+                    index + 1,
+                    attempt.from,
+                    attempt.to,
+                    attempt.port,
+                    attempt.protocol,
+                    Family::of(attempt.to_address),
+                ));
+            }
+        }
+    });
+    assert!(
+        wrong.is_empty(),
+        "{} of {rows} rows differ:\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(SHOWN)].join("\n")
+    );
+    assert!(rows > 1000, "{rows}");
+}
+
+#[test]
+fn the_engine_gives_every_table() {
+    hold("the engine", |snapshot| {
+        let (set, _) = compile(snapshot);
+        Box::new(move |attempt| decided(&set, attempt))
+    });
+}
+
+#[test]
+fn the_literal_reading_gives_every_table() {
+    hold("the literal reading", |snapshot| {
+        Box::new(move |attempt| read(snapshot, attempt))
+    });
+}
+
+#[test]
+fn the_reader_finds_the_problems_that_are_written_and_no_other() {
+    let mut problems = 0;
+    play(|suite, case, index, step, _, snapshot| {
+        let (_, found) = compile(snapshot);
+        let found: BTreeSet<ExpectedProblem> = found.into_iter().map(named).collect();
+        let expected: BTreeSet<ExpectedProblem> = step.expect.problems.iter().cloned().collect();
+        problems += found.len();
+        assert_eq!(found, expected, "{} {} step {}", suite.name, case.id, index + 1);
+    });
+    assert!(problems > 0);
+}
+
+fn named(problem: Problem) -> ExpectedProblem {
+    ExpectedProblem {
+        object: problem.object.unwrap_or_default(),
+        path: problem.path.unwrap_or_default(),
+    }
+}
+
+#[test]
+fn steps_change_what_is_written_and_nothing_else() {
+    let mut compared = 0;
+    play(|suite, case, index, step, changes, _| {
+        if let Some(expected) = &step.expect.changes {
+            compared += 1;
+            assert_eq!(
+                &gathered(changes),
+                expected,
+                "{} {} step {}",
+                suite.name,
+                case.id,
+                index + 1
+            );
+        }
+    });
+    assert!(compared > 5, "{compared}");
+}
+
+fn gathered(changes: &[Change]) -> ExpectedChanges {
+    let pick = |which: fn(&Change) -> Option<&ObjectKey>| -> BTreeSet<ObjectKey> {
+        changes.iter().filter_map(which).cloned().collect()
+    };
+    ExpectedChanges {
+        added: pick(|change| match change {
+            Change::Added(key) => Some(key),
+            _ => None,
+        }),
+        changed: pick(|change| match change {
+            Change::Changed(key) => Some(key),
+            _ => None,
+        }),
+        removed: pick(|change| match change {
+            Change::Removed(key) => Some(key),
+            _ => None,
+        }),
+    }
+}
+
+#[test]
+fn every_step_of_a_suite_does_something_or_is_asked_again_on_purpose() {
+    // CY-193, and those copies of Kubernetes' tests that ask the same cluster twice, as their originals do.
+    let again = ["CY-193", "CY-221", "CY-222", "CY-223", "CY-228"];
+    let mut idle = String::new();
+    play(|_, case, index, step, _, _| {
+        if step.apply.is_empty() && step.delete.is_empty() && !again.contains(&case.id.as_str()) {
+            let _ = write!(idle, "{} step {} ", case.id, index + 1);
+        }
+    });
+    assert_eq!(idle, "");
+}

@@ -1,0 +1,1 @@
+//! What the loader refuses, and that it names the place.
