@@ -6,6 +6,8 @@ use netpol_verify::{cluster::Loaded, policy};
 use netpol_verify_tests::ApiServer;
 use serde_json::{Value, json};
 
+use crate::cluster_live::{create, namespace};
+
 /// What the server says of a specification, as `kubectl apply` asks it (strict about fields).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Server {
@@ -143,13 +145,14 @@ fn the_server_refuses_what_we_report() -> Result<()> {
     let Some(server) = ApiServer::shared("the_server_refuses_what_we_report")? else {
         return Ok(());
     };
-    const COLLECTION: &str = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies";
+    const COLLECTION: &str = "/apis/networking.k8s.io/v1/namespaces/asked/networkpolicies";
+    create(&server, &[namespace("asked")])?;
     let mut wrong = Vec::new();
     for (spec, expected, reason) in TABLE {
         let policy = json!({
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",
-            "metadata": {"name": "asked", "namespace": "default"},
+            "metadata": {"name": "asked", "namespace": "asked"},
             "spec": serde_saphyr::from_str::<Value>(spec)?,
         });
         let path = format!("{COLLECTION}?dryRun=All&fieldValidation=Strict");
