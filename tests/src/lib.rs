@@ -1,6 +1,7 @@
 //! The harness of the tests against the real kernel: namespaces that are removed when a test ends, the binary as a user runs it,
-//! and skips that say why.
+//! a real API server, and skips that say why.
 
+mod apiserver;
 mod binary;
 mod ear;
 mod fleet;
@@ -8,6 +9,7 @@ mod residue;
 mod traffic;
 mod world;
 
+pub use apiserver::ApiServer;
 pub use binary::{Npv, Ran, Running, StandingLab, binary};
 pub use ear::{Ear, ONLY_PODS, cookie, prober, prober_over};
 pub use fleet::Fleet;

@@ -1,6 +1,7 @@
 //! The developers' door, the same one CI goes through: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 
+mod apiserver;
 mod bench;
 mod build_ebpf;
 mod command;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::{
-    build_ebpf, command, lint, packages,
+    apiserver, build_ebpf, command, lint, packages,
     skips::{self, Totals},
     toolchain,
 };
@@ -16,7 +16,8 @@ pub(crate) fn run() -> Result<()> {
     step("what tests need", || {
         packages::ensure(&packages::LAB, "the lab")?;
         packages::ensure(&packages::TESTS, "the tests")?;
-        toolchain::ensure()
+        toolchain::ensure()?;
+        apiserver::ensure()
     })?;
     step("lint", lint::run)?;
     step("the eBPF object", || {

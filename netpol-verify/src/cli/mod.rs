@@ -25,7 +25,8 @@ pub fn main() -> ExitCode {
         EnvFilter::new(if arguments.verbose {
             "netpol_verify=debug"
         } else {
-            "warn"
+            // kube logs as an error what it returns as one, which is then said twice.
+            "warn,kube_client=off"
         })
     });
     tracing_subscriber::fmt()

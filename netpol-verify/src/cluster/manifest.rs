@@ -22,6 +22,9 @@ const MAX_FILE_BYTES: u64 = 512 << 20;
 /// Messages quote the input, which may be hostile in length.
 const MAX_MESSAGE_CHARS: usize = 400;
 
+/// The place of what an API server told.
+const CLUSTER: &str = "cluster";
+
 /// What manifests held.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -99,6 +102,29 @@ impl Loaded {
     pub fn into_snapshot(self) -> (Snapshot, Vec<Problem>) {
         let (state, problems) = self.into_state();
         (state.snapshot(), problems)
+    }
+
+    /// Takes items of a list of a cluster, which need not say themselves what they are.
+    pub(crate) fn take_listed(&mut self, api_version: &str, kind: &str, items: Vec<Value>) {
+        let source = Source {
+            file: Path::new(CLUSTER),
+            line: 0,
+            document: None,
+            prefix: FieldPath::default(),
+            // A server always says which.
+            namespace: "default",
+        };
+        for item in items {
+            self.take(item, &source, Some((api_version, kind)));
+        }
+    }
+
+    /// Notes that objects of a kind could not be read from a cluster.
+    pub(crate) fn lacks(&mut self, kind: &str, message: String) {
+        self.problems.push(Problem {
+            object: Some(kind.to_owned()),
+            ..plain_problem(Path::new(CLUSTER), message)
+        });
     }
 
     fn read_directory(&mut self, directory: &Path) {

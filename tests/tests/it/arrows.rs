@@ -50,6 +50,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "lab/fault/",
         ],
     ),
+    ("kube", &["cluster/live/"]),
     ("netpol_verify_ebpf", &["sensor/", "bus/", "observe/", "suite/"]),
     ("aya", &["sensor/", "kernel/"]),
     ("comfy_table", &["report/", "cli/"]),

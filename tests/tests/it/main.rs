@@ -4,6 +4,12 @@
 mod arrows;
 // The fallback of older kernels, and pods that go while they are watched.
 mod attachment;
+// Whether a real API server may be read: credentials, rights, servers that are silent or gone.
+mod cluster_access;
+// A live cluster is read through a real API server, and gives the same answers as its manifests.
+mod cluster_live;
+// What a real API server refuses is a problem here too, and what it takes is none.
+mod cluster_refusals;
 // A bus that damages what it carries.
 mod damage;
 // Repeats become a count, and the count is exact.

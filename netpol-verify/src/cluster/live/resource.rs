@@ -1,0 +1,116 @@
+//! The resources that are read: where each lives, and what it costs when it may not be read.
+
+/// What an answer lacks without a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// There is no answer without it.
+    Required,
+    /// Part of every cluster, and an answer without it is possible; the text says what it lacks.
+    Useful(&'static str),
+    /// As `Useful`, and only clusters that installed it serve it.
+    Served(&'static str),
+}
+
+/// One resource of the API.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resource {
+    /// Empty for the core group.
+    pub(super) group: &'static str,
+    pub(super) version: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) plural: &'static str,
+    pub(super) need: Need,
+}
+
+/// The group of the policies that a cluster's administrator writes.
+pub(super) const ADMIN_POLICIES: &str = "policy.networking.k8s.io";
+
+const NODES: &str = "a node's own traffic to its pods, and which pods share a node's address, cannot be told";
+const SERVICES: &str = "traffic to a Service's address cannot be followed to its pods";
+const SLICES: &str = "which pods stand behind a Service cannot be told";
+const ADMIN: &str =
+    "policies of this kind may decide before or after NetworkPolicies, and the answer does not know them";
+
+/// All of them, the required first: without those there is no need to ask for more.
+pub(super) const RESOURCES: [Resource; 9] = [
+    row("", "v1", "Namespace", "namespaces", Need::Required),
+    row("", "v1", "Pod", "pods", Need::Required),
+    row(
+        "networking.k8s.io",
+        "v1",
+        "NetworkPolicy",
+        "networkpolicies",
+        Need::Required,
+    ),
+    row("", "v1", "Node", "nodes", Need::Useful(NODES)),
+    row("", "v1", "Service", "services", Need::Useful(SERVICES)),
+    row(
+        "discovery.k8s.io",
+        "v1",
+        "EndpointSlice",
+        "endpointslices",
+        Need::Useful(SLICES),
+    ),
+    row(
+        ADMIN_POLICIES,
+        "v1alpha1",
+        "AdminNetworkPolicy",
+        "adminnetworkpolicies",
+        Need::Served(ADMIN),
+    ),
+    row(
+        ADMIN_POLICIES,
+        "v1alpha1",
+        "BaselineAdminNetworkPolicy",
+        "baselineadminnetworkpolicies",
+        Need::Served(ADMIN),
+    ),
+    row(
+        ADMIN_POLICIES,
+        "v1alpha2",
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
+        Need::Served(ADMIN),
+    ),
+];
+
+const fn row(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    need: Need,
+) -> Resource {
+    Resource {
+        group,
+        version,
+        kind,
+        plural,
+        need,
+    }
+}
+
+impl Resource {
+    /// `networking.k8s.io/v1`, as objects spell it.
+    pub(super) fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// The path that lists it in all namespaces.
+    pub(super) fn path(&self) -> String {
+        let root = if self.group.is_empty() { "api" } else { "apis" };
+        format!("/{root}/{}/{}", self.api_version(), self.plural)
+    }
+
+    /// What is lost without it; nothing for a required one.
+    pub(super) const fn cost(&self) -> &'static str {
+        match self.need {
+            Need::Required => "",
+            Need::Useful(cost) | Need::Served(cost) => cost,
+        }
+    }
+}

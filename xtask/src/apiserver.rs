@@ -1,0 +1,194 @@
+//! A real API server for the tests: etcd out of Debian's package, kube-apiserver built from its Go modules, both once.
+//!
+//! etcd's package is unpacked and not installed: installing it would start a service that listens on the machine.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::{command, packages};
+
+/// The version that is built.
+const KUBERNETES: &str = "v1.34.2";
+/// What that version wants.
+const GO: (u32, u32) = (1, 24);
+/// The programs' folder, with `bin` in it; `NETPOL_VERIFY_TESTBED` names another. The same in
+/// `tests/src/apiserver/programs.rs`.
+const FOLDER: &str = "/tmp/testbed";
+
+/// Puts both programs there where they are missing. Without a Go toolchain it says what to install, and the tests skip.
+pub(crate) fn ensure() -> Result<()> {
+    let folder = PathBuf::from(std::env::var_os("NETPOL_VERIFY_TESTBED").unwrap_or_else(|| FOLDER.into()));
+    let programs = folder.join("bin");
+    fs::create_dir_all(&programs).with_context(|| format!("cannot make {}", programs.display()))?;
+    packages::ensure(&["openssl"], "the tests' API server")?;
+    etcd(&programs)?;
+    let server = programs.join("kube-apiserver");
+    if version(&server).as_deref() == Some(KUBERNETES) {
+        println!("kube-apiserver {KUBERNETES}: there.");
+        return Ok(());
+    }
+    let Some(go) = go() else {
+        println!(
+            "No kube-apiserver {KUBERNETES} is built: no Go {}.{} or later on PATH or in /usr/local/go. Install one from https://go.dev/dl/, or golang-go of Debian 13 or later; without it the tests of a live cluster skip.",
+            GO.0, GO.1
+        );
+        return Ok(());
+    };
+    println!("Building kube-apiserver {KUBERNETES}; this takes some minutes, once.");
+    build(&go, &folder.join("k8s"), &server)
+}
+
+fn etcd(programs: &Path) -> Result<()> {
+    let etcd = programs.join("etcd");
+    if etcd.is_file() || command::find("etcd").is_some() {
+        println!("etcd: there.");
+        return Ok(());
+    }
+    if command::find("apt-get").is_none() {
+        bail!("no etcd; put one on PATH, or into {}", programs.display());
+    }
+    let download = programs.join(".etcd");
+    let _ = fs::remove_dir_all(&download);
+    fs::create_dir_all(&download)?;
+    command::run(command::program("apt-get").args(["update", "-q"]))?;
+    command::run(
+        command::program("apt-get")
+            .current_dir(&download)
+            .args(["download", "-q", "etcd-server"]),
+    )?;
+    for entry in fs::read_dir(&download)? {
+        command::run(
+            command::program("dpkg-deb")
+                .arg("-x")
+                .arg(entry?.path())
+                .arg(&download),
+        )?;
+    }
+    fs::copy(download.join("usr/bin/etcd"), &etcd).context("the package etcd-server has no usr/bin/etcd")?;
+    fs::remove_dir_all(&download)?;
+    Ok(())
+}
+
+/// `v1.34.2`, when that is what the program says.
+fn version(server: &Path) -> Option<String> {
+    let said = command::program(server).arg("--version").output().ok()?;
+    let said = String::from_utf8(said.stdout).ok()?;
+    Some(said.trim().strip_prefix("Kubernetes ")?.to_owned())
+}
+
+/// A Go that is new enough.
+fn go() -> Option<PathBuf> {
+    let usual = PathBuf::from("/usr/local/go/bin/go");
+    command::find("go").into_iter().chain([usual]).find(|go| {
+        let said = command::program(go).args(["env", "GOVERSION"]).output();
+        said.is_ok_and(|said| is_new_enough(&String::from_utf8_lossy(&said.stdout)))
+    })
+}
+
+/// Whether `go1.26.8` is.
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version
+        .trim()
+        .strip_prefix("go")
+        .unwrap_or_default()
+        .split(|other: char| !other.is_ascii_digit())
+        .map_while(|number| number.parse::<u32>().ok());
+    numbers
+        .next()
+        .zip(numbers.next())
+        .is_some_and(|found| found >= GO)
+}
+
+/// Kubernetes' own module replaces its parts by folders of its repository; as a dependency they are modules of their own.
+fn build(go: &Path, folder: &Path, server: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let file = folder.join("go.mod");
+    let module = go_mod(go)?;
+    fs::write(&file, module).with_context(|| format!("cannot write {}", file.display()))?;
+    let new = server.with_file_name(".kube-apiserver.new");
+    let component = "-X k8s.io/component-base/version";
+    let flags =
+        format!("-s -w {component}.gitVersion={KUBERNETES} {component}.gitMajor=1 {component}.gitMinor=34");
+    command::run(
+        command::program("nice")
+            .args(["-n", "10"])
+            .arg(go)
+            .args(["build", "-trimpath", "-ldflags", &flags, "-o"])
+            .arg(&new)
+            .arg("k8s.io/kubernetes/cmd/kube-apiserver")
+            .current_dir(folder)
+            .envs([
+                ("CGO_ENABLED", "0"),
+                ("GOFLAGS", "-mod=mod"),
+                ("GOTOOLCHAIN", "local"),
+            ]),
+    )?;
+    // A build that was interrupted must not look like a server.
+    fs::rename(&new, server).with_context(|| format!("cannot put {} in its place", server.display()))
+}
+
+fn go_mod(go: &Path) -> Result<String> {
+    let mut download: Command = command::program(go);
+    download
+        .args(["mod", "download", "-json"])
+        .arg(format!("k8s.io/kubernetes@{KUBERNETES}"))
+        .current_dir("/")
+        .env("GOFLAGS", "");
+    let found: Value = serde_json::from_str(&command::output(&mut download)?).context("go wrote no JSON")?;
+    let file = found
+        .get("GoMod")
+        .and_then(Value::as_str)
+        .context("go names no GoMod")?;
+    let theirs = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    Ok(module(&theirs))
+}
+
+/// A module that depends on Kubernetes and takes its parts from the registry.
+fn module(theirs: &str) -> String {
+    let parts = KUBERNETES.trim_start_matches("v1.");
+    let replaced: Vec<String> = theirs
+        .lines()
+        .filter_map(|line| line.trim().split_once(" => ./staging/"))
+        .map(|(name, _)| format!("\t{name} => {name} v0.{parts}\n"))
+        .collect();
+    format!(
+        "module netpol-verify.invalid/apiserver\n\ngo {}.{}.0\n\nrequire k8s.io/kubernetes {KUBERNETES}\n\nreplace (\n{})\n",
+        GO.0,
+        GO.1,
+        replaced.concat()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_new_enough, module};
+
+    #[test]
+    fn versions_of_go_are_compared_as_numbers() {
+        for (version, expected) in [
+            ("go1.24", true),
+            ("go1.26.8\n", true),
+            ("go1.24rc1", true),
+            ("go2.0", true),
+            ("go1.23.9", false),
+            ("go1.9", false),
+            ("devel", false),
+            ("", false),
+        ] {
+            assert_eq!(is_new_enough(version), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn what_kubernetes_takes_from_its_own_folders_comes_from_the_registry() {
+        let theirs =
+            "require (\n\tk8s.io/api v0.0.0\n)\nreplace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n)\n";
+        assert!(module(theirs).ends_with("replace (\n\tk8s.io/api => k8s.io/api v0.34.2\n)\n"));
+    }
+}
