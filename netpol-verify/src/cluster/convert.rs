@@ -11,6 +11,7 @@ use super::{
     convert_admin, convert_service,
     dns_name::{is_dns_label, is_dns_subdomain},
     manifest::Source,
+    nulls,
     object::Kind,
     path::FieldPath,
     schema::{Container, Manifest, Metadata, NodeAddress, PortEntry, StatusIp},
@@ -32,7 +33,7 @@ pub(crate) fn namespace(name: &str, mut labels: BTreeMap<String, String>) -> Nam
 /// Converts one object of a kind that is taken; `None` means a problem says why it was left out.
 pub(crate) fn object(
     kind: Kind,
-    value: Value,
+    mut value: Value,
     source: &Source<'_>,
     out: &mut Vec<Problem>,
 ) -> Option<Object> {
@@ -43,6 +44,10 @@ pub(crate) fn object(
         out,
     };
     report.name = loose_name(kind, &value);
+    // A custom resource's schema refuses nulls instead.
+    if !matches!(kind, Kind::AdminPolicy(_)) {
+        nulls::filled(&mut value);
+    }
     match kind {
         Kind::NetworkPolicy => report.policy(value),
         Kind::AdminPolicy(kind) => convert_admin::object(kind, value, &mut report),

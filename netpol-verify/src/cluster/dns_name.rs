@@ -6,7 +6,7 @@ pub(super) fn is_dns_label(text: &str) -> bool {
 }
 
 /// RFC 1123 subdomain, as pods, nodes and policies need; its parts may exceed 63 octets (`IsDNS1123Subdomain`).
-pub(super) fn is_dns_subdomain(text: &str) -> bool {
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_dns_part)
 }
 

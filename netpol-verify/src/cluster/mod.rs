@@ -10,6 +10,7 @@ pub(crate) mod document;
 mod live;
 mod manifest;
 mod model;
+mod nulls;
 mod object;
 pub(crate) mod path;
 mod ports;
@@ -28,6 +29,7 @@ pub use admin::{
     Action, AdminKind, AdminPeer, AdminPods, AdminPolicy, AdminPort, AdminRule, SourcedAdminPolicy, Tier,
 };
 pub(crate) use convert::NAMESPACE_NAME_LABEL;
+pub(crate) use dns_name::is_dns_subdomain;
 pub use live::{Access, Denied, LiveCluster, LiveError};
 pub use manifest::Loaded;
 pub use model::{

@@ -58,11 +58,7 @@ impl PortNames {
             None
         };
         // R15: each entry defaults by itself, also when another entry names a protocol.
-        let named = entry
-            .protocol
-            .as_deref()
-            .filter(|text| !text.is_empty())
-            .unwrap_or("TCP");
+        let named = entry.protocol.as_deref().unwrap_or("TCP");
         let Some(protocol) = Protocol::ALL
             .into_iter()
             .find(|protocol| protocol.as_str() == named)

@@ -201,7 +201,10 @@ pub(crate) fn block(
     for (index, text) in except.iter().enumerate() {
         let path = path.key("except").index(index);
         match parse_cidr(text) {
-            Ok(inner) if is_strict_subset(&inner, &net) => excepted.push(inner),
+            // As the API server does, the lengths as they are written: it does not translate IPv4-mapped blocks.
+            Ok(inner) if is_strict_subset(&inner, &net) && written_length(text) > written_length(cidr) => {
+                excepted.push(inner);
+            }
             Ok(inner) => {
                 report.problem(
                     &path,
@@ -219,6 +222,10 @@ pub(crate) fn block(
         net,
         except: excepted,
     })
+}
+
+fn written_length(cidr: &str) -> Option<u8> {
+    cidr.rsplit_once('/').and_then(|(_, length)| length.parse().ok())
 }
 
 /// What ingress and egress rules have in common.

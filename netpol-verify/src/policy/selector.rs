@@ -1,5 +1,6 @@
 //! Label selectors, checked once and then only asked.
 
+use crate::cluster::is_dns_subdomain;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -33,15 +34,25 @@ pub(crate) enum SelectorError {
     NoValues(&'static str),
     #[error("{0} takes no values")]
     Values(&'static str),
-    #[error("the key is empty; expected a label key")]
-    NoKey,
+    #[error(
+        "{0:?} is no label key; expected letters, digits, '-', '_' and '.', at most 63, after at most one DNS name and '/'"
+    )]
+    Key(String),
+    #[error("{0:?} is no label value; expected letters, digits, '-', '_' and '.', at most 63")]
+    Value(String),
 }
 
 impl Requirement {
     /// Checks one entry of `matchExpressions`.
     pub(crate) fn new(key: &str, operator: &str, values: &[String]) -> Result<Self, SelectorError> {
-        if key.is_empty() {
-            return Err(SelectorError::NoKey);
+        if !is_label_key(key) {
+            return Err(SelectorError::Key(key.to_owned()));
+        }
+        if let Some(value) = values
+            .iter()
+            .find(|value| !value.is_empty() && !is_label_part(value))
+        {
+            return Err(SelectorError::Value(value.clone()));
         }
         let key = key.to_owned();
         let set = || values.iter().cloned().collect();
@@ -112,6 +123,30 @@ impl Selector {
     }
 }
 
+/// Whether a selector may ask for this label; the API server takes no other ones, but manifests may hold them.
+pub(super) fn is_label(key: &str, value: &str) -> bool {
+    is_label_key(key) && (value.is_empty() || is_label_part(value))
+}
+
+/// `IsQualifiedName` of the API server: an optional DNS name and `/`, then the name.
+fn is_label_key(key: &str) -> bool {
+    match key.split_once('/') {
+        Some((prefix, name)) => is_dns_subdomain(prefix) && is_label_part(name),
+        None => is_label_part(key),
+    }
+}
+
+/// What a label's name, and its value where it has one, are made of.
+fn is_label_part(text: &str) -> bool {
+    let is_end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    text.len() <= 63
+        && is_end(text.bytes().next())
+        && is_end(text.bytes().next_back())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Requirement, Selector, SelectorError};
@@ -151,7 +186,35 @@ mod tests {
             Requirement::new("a", "Exists", &some),
             Err(SelectorError::Values("Exists"))
         );
-        assert_eq!(Requirement::new("", "Exists", &[]), Err(SelectorError::NoKey));
+        for key in [
+            "",
+            "a b",
+            "EXAMPLE.com/app",
+            "a/b/c",
+            "/a",
+            "a/",
+            "-a",
+            &"a".repeat(64),
+        ] {
+            assert_eq!(
+                Requirement::new(key, "Exists", &[]),
+                Err(SelectorError::Key(key.into()))
+            );
+        }
+        for key in ["app.kubernetes.io/name", "a", "A_b.c-d", "1"] {
+            assert!(Requirement::new(key, "Exists", &[]).is_ok(), "{key}");
+        }
+        for value in ["a b", "-b", "b-", &"a".repeat(64)] {
+            let values = [value.to_owned()];
+            assert_eq!(
+                Requirement::new("a", "In", &values),
+                Err(SelectorError::Value(value.into()))
+            );
+        }
+        assert!(
+            Requirement::new("a", "In", &[String::new()]).is_ok(),
+            "a value may be empty"
+        );
         assert_eq!(
             Requirement::new("a", "in", &some),
             Err(SelectorError::Operator("in".into()))

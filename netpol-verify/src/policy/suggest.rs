@@ -15,6 +15,7 @@ use super::{
     decision::{AdminRuleRef, Direction, End, Expectation, Traffic},
     explain::ClosedSide,
     opened::{Opened, opened},
+    selector::is_label,
 };
 
 /// Labels that change with every rollout or differ per replica: a policy that selects by them is soon wrong.
@@ -238,14 +239,14 @@ fn peer(snapshot: &Snapshot, namespace: &str, end: &End) -> Option<Value> {
 
 /// A selector by all lasting labels of the pod; by all labels when it has no lasting one.
 fn by_labels(pod: &Pod) -> Value {
-    let lasting: BTreeMap<_, _> = pod
-        .labels
-        .iter()
+    let lawful = || pod.labels.iter().filter(|(key, value)| is_label(key, value));
+    let lasting: BTreeMap<_, _> = lawful()
         .filter(|(key, _)| !FLEETING_LABELS.contains(&key.as_str()))
         .collect();
-    match (lasting.is_empty(), pod.labels.is_empty()) {
+    let all: BTreeMap<_, _> = lawful().collect();
+    match (lasting.is_empty(), all.is_empty()) {
         (false, _) => json!({ "matchLabels": lasting }),
-        (true, false) => json!({ "matchLabels": pod.labels }),
+        (true, false) => json!({ "matchLabels": all }),
         (true, true) => json!({}),
     }
 }

@@ -128,22 +128,10 @@ fn asker() -> impl Strategy<Value = Asker> {
 /// Clusters of two nodes, three namespaces, three to seven pods, and up to four policies before, in and behind the
 /// namespaces' tier.
 pub(crate) fn snapshots() -> impl Strategy<Value = Snapshot> {
-    clusters(false)
-}
-
-/// As [`snapshots`], with NetworkPolicies only and with pods that have an address of their own.
-pub(crate) fn snapshots_v1() -> impl Strategy<Value = Snapshot> {
-    clusters(true).prop_map(|mut snapshot| {
-        snapshot.admin.clear();
-        snapshot
-    })
-}
-
-fn clusters(plain: bool) -> impl Strategy<Value = Snapshot> {
     (
         vec(labels(), NAMESPACES.len()),
         vec(labels(), NODES.len()),
-        vec(generate_pod::pod(plain), 3..8),
+        vec(generate_pod::pod(), 3..8),
         vec(generate_policy::policy(), 0..5),
         generate_admin::admin_policies(),
     )

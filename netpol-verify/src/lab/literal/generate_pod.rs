@@ -86,8 +86,8 @@ impl Draft {
     }
 }
 
-/// Pods; if `plain`, each has an address of its own.
-pub(super) fn pod(plain: bool) -> impl Strategy<Value = Draft> {
+/// Pods.
+pub(super) fn pod() -> impl Strategy<Value = Draft> {
     let phase = prop_oneof![
         12 => Just(Phase::Running),
         1 => Just(Phase::Pending),
@@ -111,24 +111,17 @@ pub(super) fn pod(plain: bool) -> impl Strategy<Value = Draft> {
         1 => Just(Addressed::Pending),
         1 => Just(Addressed::Unscheduled),
     ];
-    let kind = (prop::bool::weighted(0.15), addressed).prop_map(move |(host_network, addressed)| {
-        let unaddressed = matches!(addressed, Addressed::Pending | Addressed::Unscheduled);
-        match (plain, unaddressed) {
-            (true, true) => (false, Addressed::Both),
-            (true, false) => (false, addressed),
-            (false, _) => (host_network, addressed),
-        }
-    });
     (
         select(&NAMESPACES[..]),
         0..NODES.len(),
         labels(),
         phase,
-        kind,
+        prop::bool::weighted(0.15),
+        addressed,
         vec(port, 0..4),
     )
         .prop_map(
-            |(namespace, node, labels, phase, (host_network, addressed), ports)| Draft {
+            |(namespace, node, labels, phase, host_network, addressed, ports)| Draft {
                 namespace,
                 node,
                 labels,
