@@ -14,6 +14,8 @@ pub(crate) fn run() -> Result<()> {
         "--",
         "report::tests::",
         "suite::cases::tests_coverage::",
+        "oracle::",
+        "lint::",
     ]))?;
     command::run(command::program("git").args(["status", "--short", "netpol-verify"]))
 }

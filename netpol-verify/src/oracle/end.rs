@@ -128,7 +128,9 @@ fn end(text: &str, home: &str) -> Result<AskedEnd, ParseEndError> {
         return Ok(AskedEnd::Block(block.trunc()));
     }
     let is_name = |part: &&str| {
-        !part.is_empty()
+        let is_end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+        is_end(part.bytes().next())
+            && is_end(part.bytes().next_back())
             && part
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte))

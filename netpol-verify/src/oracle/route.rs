@@ -205,6 +205,10 @@ fn ends(source: &Place<'_>, target: &Place<'_>) -> Vec<(End, End)> {
         (Place::Ends(froms), Place::Ends(tos)) => froms
             .iter()
             .flat_map(|(_, from)| tos.iter().map(move |(_, to)| (from.clone(), to.clone())))
+            .filter(|(from, to)| {
+                let families = from.address().zip(to.address());
+                families.is_none_or(|(from, to)| Family::of(from) == Family::of(to))
+            })
             .collect(),
     }
 }

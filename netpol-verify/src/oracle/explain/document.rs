@@ -30,7 +30,6 @@ struct Document {
     /// How many connections were not looked at because there are too many.
     left_out: usize,
     /// What the owner wants of the same paths.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     intent: Vec<IntentDocument>,
 }
 

@@ -7,3 +7,6 @@ mod text;
 pub use answer::Explained;
 pub use document::{json, schema};
 pub use text::text;
+
+#[cfg(test)]
+mod tests;
