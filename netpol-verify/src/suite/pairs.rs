@@ -32,11 +32,20 @@ const DEFAULT_PORT: (Protocol, u16) = (Protocol::Tcp, 80);
 /// (R24, R28) and are left out; so is a pod to itself (R23).
 #[must_use]
 pub fn attempts(snapshot: &Snapshot, patterns: &[ProbePattern]) -> Vec<Attempt> {
-    let pods: Vec<&Pod> = snapshot.pods.iter().filter(|pod| can_probe(pod)).collect();
+    attempts_to(snapshot, patterns, can_probe)
+}
+
+/// The same, but to every pod that `is_asked` picks.
+pub(super) fn attempts_to(
+    snapshot: &Snapshot,
+    patterns: &[ProbePattern],
+    is_asked: impl Fn(&Pod) -> bool,
+) -> Vec<Attempt> {
     let everywhere = patterns.is_empty().then(|| named_ports(snapshot));
     let mut attempts = Vec::new();
-    for from in &pods {
-        for to in pods.iter().filter(|to| to.name != from.name) {
+    for from in snapshot.pods.iter().filter(|pod| can_probe(pod)) {
+        let others = snapshot.pods.iter().filter(|to| to.name != from.name);
+        for to in others.filter(|to| is_asked(to)) {
             for (protocol, port) in everywhere.clone().unwrap_or_else(|| matching(patterns, from, to)) {
                 for from_address in &from.ips {
                     for to_address in to.ips.iter().filter(|to| to.is_ipv4() == from_address.is_ipv4()) {
@@ -59,7 +68,12 @@ pub fn attempts(snapshot: &Snapshot, patterns: &[ProbePattern]) -> Vec<Attempt> 
 /// Whether a pod has an interface of its own and is alive.
 #[must_use]
 pub fn can_probe(pod: &Pod) -> bool {
-    !pod.host_network && !pod.phase.is_terminal() && !pod.ips.is_empty()
+    !pod.host_network && can_be_asked(pod)
+}
+
+/// Whether a pod is alive and has an address: its own, or its node's.
+pub(super) fn can_be_asked(pod: &Pod) -> bool {
+    !pod.phase.is_terminal() && !pod.ips.is_empty()
 }
 
 /// Every port that is declared or named, gathered once: it reads all pods and policies.
@@ -84,7 +98,7 @@ fn matching(patterns: &[ProbePattern], from: &Pod, to: &Pod) -> Vec<(Protocol, u
 
 #[cfg(test)]
 mod tests {
-    use super::{attempts, can_probe};
+    use super::{Attempt, attempts, attempts_to, can_be_asked, can_probe};
     use crate::{
         cluster::{Loaded, Phase, Snapshot},
         suite::{Scenario, scenario::ProbePattern},
@@ -144,5 +158,20 @@ mod tests {
         snapshot.pods[1].phase = Phase::Succeeded;
         snapshot.pods[2].ips.clear();
         assert_eq!(snapshot.pods.iter().filter(|pod| can_probe(pod)).count(), 2);
+    }
+
+    #[test]
+    fn a_host_network_pod_asks_nobody_and_is_asked_on_request() {
+        let (mut snapshot, patterns) = guide();
+        snapshot.pods[0].host_network = true;
+        let host = snapshot.pods[0].name.clone();
+        let asked = attempts_to(&snapshot, &patterns, can_be_asked);
+        let of_host = |attempts: &[Attempt]| {
+            let from = attempts.iter().filter(|one| one.from == host).count();
+            (from, attempts.iter().filter(|one| one.to == host).count())
+        };
+        assert_eq!(of_host(&attempts(&snapshot, &patterns)), (0, 0));
+        let (from, to) = of_host(&asked);
+        assert!(from == 0 && to > 0, "{from} {to}");
     }
 }

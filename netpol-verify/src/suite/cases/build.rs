@@ -5,11 +5,14 @@ use std::path::Path;
 
 use crate::{
     cluster::{
-        ClusterState, Object, ObjectKey, ObjectName, Place, Problem, Snapshot, document::Document,
+        ClusterState, Object, ObjectKey, ObjectName, Place, Pod, Problem, Snapshot, document::Document,
         path::FieldPath,
     },
     net::Family,
-    suite::{pairs::can_probe, scenario::ProbePattern},
+    suite::{
+        pairs::{can_be_asked, can_probe},
+        scenario::ProbePattern,
+    },
 };
 
 use super::{
@@ -201,7 +204,7 @@ impl Builder {
         for (index, probe) in entry.probes.into_iter().enumerate() {
             let at = at.key("probes").index(index);
             self.pods(&probe.from, &snapshot, &at.key("from"));
-            self.pods(&probe.to, &snapshot, &at.key("to"));
+            self.pods_that(can_be_asked, &probe.to, &snapshot, &at.key("to"));
             probes.push(ExpectedProbe {
                 from: probe.from,
                 to: probe.to,
@@ -299,7 +302,17 @@ impl Builder {
 
     /// The pods that can be probed under a name, of which there must be one.
     fn pods(&mut self, pattern: &ObjectName, snapshot: &Snapshot, at: &At<'_>) -> Vec<ObjectName> {
-        let pods = snapshot.pods.iter().filter(|pod| can_probe(pod));
+        self.pods_that(can_probe, pattern, snapshot, at)
+    }
+
+    fn pods_that(
+        &mut self,
+        can: fn(&Pod) -> bool,
+        pattern: &ObjectName,
+        snapshot: &Snapshot,
+        at: &At<'_>,
+    ) -> Vec<ObjectName> {
+        let pods = snapshot.pods.iter().filter(|pod| can(pod));
         let pods: Vec<ObjectName> = pods
             .filter(|pod| ProbePattern::covers(pattern, &pod.name))
             .map(|pod| pod.name.clone())

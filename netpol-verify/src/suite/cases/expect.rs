@@ -7,7 +7,7 @@ use crate::{
     finding::Expected,
     net::Family,
     suite::{
-        pairs::{Attempt, attempts},
+        pairs::{Attempt, attempts, attempts_to, can_be_asked},
         scenario::ProbePattern,
     },
 };
@@ -48,7 +48,7 @@ pub struct Expect {
 pub struct ExpectedProbe {
     /// Who asks; the name `*` is every pod of the namespace.
     pub from: ObjectName,
-    /// Whom.
+    /// Whom; a hostNetwork pod too, which no line speaks of.
     pub to: ObjectName,
     /// On which port.
     pub port: Port,
@@ -111,7 +111,8 @@ impl Suite {
             })
             .collect();
         for probe in &expect.probes {
-            for attempt in attempts(snapshot, &[pattern(&probe.from, &probe.to, probe.port)]) {
+            let asked = [pattern(&probe.from, &probe.to, probe.port)];
+            for attempt in attempts_to(snapshot, &asked, can_be_asked) {
                 if probe
                     .family
                     .is_some_and(|family| family != Family::of(attempt.to_address))

@@ -75,10 +75,13 @@ const CYCLONUS: &[(&str, &str)] = embedded!("cyclonus":
     "egress-ports.yaml", "ingress-ports.yaml", "two-ports.yaml", "actions.yaml", "conflicts.yaml", "e2e-copies.yaml");
 const E2E: &[(&str, &str)] = embedded!("e2e":
     "suite.yaml", "selectors.yaml", "ports.yaml", "changes.yaml", "egress.yaml", "protocols.yaml", "api.yaml");
+const CNP: &[(&str, &str)] = embedded!("cnp":
+    "suite.yaml", "world.yaml", "admin-ingress.yaml", "admin-egress.yaml", "admin.yaml", "baseline-ingress.yaml",
+    "baseline-egress.yaml", "baseline.yaml");
 
 impl Suite {
     /// The names of embedded suites.
-    pub const EMBEDDED: [&'static str; 2] = ["cyclonus", "e2e"];
+    pub const EMBEDDED: [&'static str; 3] = ["cyclonus", "e2e", "cnp"];
 
     /// An embedded suite by name, else a folder.
     ///
@@ -94,6 +97,7 @@ impl Suite {
         match name {
             "cyclonus" => Self::from_folder(name, &Path::new("suites").join(name), &embedded(CYCLONUS)),
             "e2e" => Self::from_folder(name, &Path::new("suites").join(name), &embedded(E2E)),
+            "cnp" => Self::from_folder(name, &Path::new("suites").join(name), &embedded(CNP)),
             folder => {
                 let path = Path::new(folder);
                 let mut files =

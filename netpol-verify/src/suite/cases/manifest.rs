@@ -136,8 +136,10 @@ pub(super) fn objects(manifest: &Value, place: &Place) -> (Vec<Object>, Vec<Prob
     }
     let mut objects = loaded.objects;
     for object in &mut objects {
-        if let Object::Policy(policy) = object {
-            policy.place = place.clone();
+        match object {
+            Object::Policy(policy) => policy.place = place.clone(),
+            Object::Admin(policy) => policy.place = place.clone(),
+            _ => {}
         }
     }
     (objects, problems)

@@ -30,7 +30,7 @@
 //!     expect:
 //!       ingress: {x/a: [{from: [x/b, y/*], ports: [80/TCP], family: IPv4}]}   # closed but for these lines
 //!       egress: {x/a: []}                # who is not listed is open in that direction
-//!       probes: [{from: x/a, to: y/a, port: 53/UDP, expect: Allow}]     # further questions; they win over the lines
+//!       probes: [{from: x/a, to: y/a, port: 53/UDP, expect: Allow}]     # further questions, of hostNetwork pods too; they win over the lines
 //!       problems: [{object: NetworkPolicy x/base, path: 'spec.egress[0].ports[0].endPort'}]
 //!       changes: {added: [NetworkPolicy x/base]}
 //! ```

@@ -176,10 +176,69 @@ fn every_step_of_a_suite_does_something_or_is_asked_again_on_purpose() {
     // CY-193, and those copies of Kubernetes' tests that ask the same cluster twice, as their originals do.
     let again = ["CY-193", "CY-221", "CY-222", "CY-223", "CY-228"];
     let mut idle = String::new();
-    play(|_, case, index, step, _, _| {
-        if step.apply.is_empty() && step.delete.is_empty() && !again.contains(&case.id.as_str()) {
+    play(|suite, case, index, step, _, _| {
+        // Its steps are sub-tests, which put questions of their own to one cluster.
+        let again = suite.name == "cnp" || again.contains(&case.id.as_str());
+        if step.apply.is_empty() && step.delete.is_empty() && !again {
             let _ = write!(idle, "{} step {} ", case.id, index + 1);
         }
     });
     assert_eq!(idle, "");
+}
+
+/// The sub-tests of each ClusterNetworkPolicy conformance test, in order.
+const CNP: [usize; 24] = [
+    6, 6, 6, 6, 6, 6, 6, 2, 3, 6, 1, 1, 3, 4, 4, 4, 4, 4, 4, 4, 2, 1, 1, 2,
+];
+
+#[test]
+fn cnp_has_every_test_with_every_sub_test_as_a_step() {
+    let suite = Suite::load("cnp").unwrap();
+    let found: Vec<(&str, usize)> = suite
+        .cases
+        .iter()
+        .map(|case| (case.id.as_str(), case.steps.len()))
+        .collect();
+    let ids: Vec<String> = (1..=24).map(|number| format!("CNP-{number:02}")).collect();
+    let expected: Vec<(&str, usize)> = ids.iter().map(String::as_str).zip(CNP).collect();
+    assert_eq!(found, expected);
+    assert_eq!(CNP.iter().sum::<usize>(), 92);
+    let experimental = "experimental".to_owned();
+    for case in &suite.cases {
+        assert_eq!(
+            case.default,
+            !case.features.contains(&experimental),
+            "{}",
+            case.id
+        );
+    }
+}
+
+#[test]
+fn what_a_cnp_sub_test_asks_is_answered_by_the_lines_alike() {
+    let (mut asked, mut by_lines) = (0, 0);
+    play(|suite, case, index, step, _, snapshot| {
+        if suite.name != "cnp" {
+            return;
+        }
+        assert!(!step.expect.probes.is_empty(), "{} step {}", case.id, index + 1);
+        let mut lines = step.expect.clone();
+        lines.probes.clear();
+        let lines = suite.table(&lines, snapshot);
+        let mut rows = suite.table(&step.expect, snapshot);
+        let further = rows.split_off(lines.len());
+        assert_eq!(rows, lines, "{} step {}", case.id, index + 1);
+        assert!(
+            further
+                .iter()
+                .all(|row| row.attempt.to.namespace == "forbidden-forrest"),
+            "{} step {}: it is only hostNetwork pods that no line speaks of",
+            case.id,
+            index + 1
+        );
+        asked += further.len();
+        by_lines += lines.len();
+    });
+    // Every pair of eight pods on six ports in two families, and the nodes' ports of CNP-13 and CNP-24.
+    assert_eq!((by_lines, asked), (92 * 8 * 7 * 6 * 2, 64 + 60));
 }
