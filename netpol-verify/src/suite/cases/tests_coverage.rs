@@ -177,8 +177,9 @@ fn size(suite: &Suite) -> (usize, usize, usize) {
 
 fn axes(suites: &[Suite], text: &mut String) {
     text.push_str(
-        "\n## Axes\n\nThe axes of Cyclonus' own summary, counted in the objects that the cases apply, with a few more. A number is how many\n\
-         cases have the value; 0 is a hole. Its axes `read policies` and `empty namespace` are left out: neither is seen in an object.\n",
+        "\n## Axes\n\nThe axes of Cyclonus' own summary, counted in the NetworkPolicies that the cases apply, with a few more. A number is how\n\
+         many cases have the value; 0 is a hole. Policies of administrators, which `cnp` is made of, have other axes: see its cases. The axes\n\
+         `read policies` and `empty namespace` are left out: neither is seen in an object.\n",
     );
     let counts: Vec<_> = suites.iter().map(tests_axes::counted).collect();
     text.push_str("\n| axis | value |");

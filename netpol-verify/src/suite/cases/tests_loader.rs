@@ -222,7 +222,7 @@ const WRONG_STEPS: &[(&str, &str)] = &[
         "small/one.yaml:8: NetworkPolicy p/deny: spec.ingres: NetworkPolicy v1 has no such field",
     ),
     (
-        "apply: [{apiVersion: v1, kind: Service, metadata: {name: s}}]\n    expect: {ingress: {}, egress: {}}",
+        "apply: [{apiVersion: v1, kind: ConfigMap, metadata: {name: s}}]\n    expect: {ingress: {}, egress: {}}",
         "is of a kind that nothing here depends on",
     ),
 ];
