@@ -1,6 +1,9 @@
 //! The rule that came nearest to letting an attempt through, and the clauses of it that were not met.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 
 use super::{
     compile_clauses::{Clauses, Peer, clauses},
@@ -59,8 +62,13 @@ pub(crate) fn nearest(
         Direction::Ingress => pod_of(snapshot, own),
     };
     let mut best: Option<NearMiss> = None;
+    let by_name: HashMap<_, _> = snapshot
+        .policies
+        .iter()
+        .map(|policy| (policy.name(), policy))
+        .collect();
     for name in &side.isolating {
-        let Some(policy) = snapshot.policies.iter().find(|policy| policy.name() == name.0) else {
+        let Some(policy) = by_name.get(&name.0) else {
             continue;
         };
         for (index, rule) in clauses(policy, direction).iter().enumerate() {

@@ -32,6 +32,10 @@ mod lab_standing;
 mod lab_words;
 // Every packet is a record or a counted loss, and a loss touches only whom it touched.
 mod losses;
+// `explain` as a user runs it: the guide's half path, and the patch that opens it and nothing else.
+mod oracle_explain;
+// Bombs, garbage, a hundred thousand policies, thousands of pods.
+mod oracle_size;
 // What the sensor sees on a real kernel: sent, delivered, dropped and why; attaching.
 mod sensor;
 // Packets with more headers than usual.
