@@ -7,6 +7,7 @@ mod convert_admin;
 mod convert_service;
 mod dns_name;
 pub(crate) mod document;
+mod locator;
 mod manifest;
 mod model;
 mod object;
@@ -27,6 +28,7 @@ pub use admin::{
     Action, AdminKind, AdminPeer, AdminPods, AdminPolicy, AdminPort, AdminRule, SourcedAdminPolicy, Tier,
 };
 pub(crate) use convert::NAMESPACE_NAME_LABEL;
+pub use locator::Locator;
 pub use manifest::Loaded;
 pub use model::{
     ContainerPort, Namespace, Node, ObjectName, ParseObjectNameError, Phase, Place, Pod, Problem, Snapshot,
