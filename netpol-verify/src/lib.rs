@@ -22,6 +22,7 @@
 //! - [`judge`]: expectation and outcome side by side, and the verdict, one exhaustive table.
 //! - [`finding`]: verdicts of one kind gathered under a stable code.
 //! - [`report`]: the run, as a table or as JSON.
+//! - [`lint`]: what is valid and surely wrong in policies, without packets.
 //! - [`lab`]: a virtual cluster of network namespaces with enforcers, correct and faulty.
 //! - [`suite`]: scenarios as data, and the runner.
 //! - [`cli`]: one file a command.
@@ -34,6 +35,7 @@ pub mod flow;
 pub mod judge;
 pub mod kernel;
 pub mod lab;
+pub mod lint;
 pub mod net;
 pub mod observe;
 pub mod policy;

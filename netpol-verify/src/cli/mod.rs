@@ -5,6 +5,7 @@ pub mod exit;
 #[allow(dead_code, reason = "TEMPORARY until the commands land")]
 mod input;
 mod lab;
+mod lint;
 mod manual;
 mod options;
 mod stream;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         .init();
     match arguments.command {
         Command::Lab(command) => lab::main(command),
+        Command::Lint(options) => lint::main(&options),
         Command::Doctor(options) => doctor::main(&options),
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
         Command::Man { out } => manual::man(out.as_deref(), Arguments::command()),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::lint::LintOptions;
 use crate::{
     lab::{enforcer::EnforcerSpec, fault::Fault, topology::Wiring},
     suite::Cni,
@@ -30,6 +31,8 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// A virtual cluster on this machine: run a scenario, or stand one up for your own manifests.
     Lab(LabArguments),
+    /// What is valid and surely wrong in policies: exits with 1 where something is. Needs no rights and no packets.
+    Lint(LintOptions),
     /// What this machine can do, and what each lack costs.
     Doctor(OutputOptions),
     /// Print completions for a shell.

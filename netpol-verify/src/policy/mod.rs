@@ -47,4 +47,5 @@ pub use explain::{ClosedSide, Explanation, Suggestion, explain};
 pub use intent::{Intent, IntentPath, Whom};
 pub use intent_check::{IntentCheck, Wanted};
 pub use matrix::{Matrix, PodId};
+pub(crate) use selector::{Requirement, Selector};
 pub use set::PolicySet;

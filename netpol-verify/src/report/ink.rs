@@ -85,6 +85,21 @@ impl Style {
         self.sgr("2", text)
     }
 
+    /// Text that cries out.
+    pub(crate) fn red(self, text: &str) -> String {
+        self.sgr("1;31", text)
+    }
+
+    /// Text that warns.
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.sgr("33", text)
+    }
+
+    /// Text that tells.
+    pub(crate) fn cyan(self, text: &str) -> String {
+        self.sgr("36", text)
+    }
+
     /// Text in the colour of a run's verdict, bold.
     pub(crate) fn shout(self, text: &str, verdict: RunVerdict) -> String {
         self.sgr(

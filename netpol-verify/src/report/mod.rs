@@ -13,12 +13,14 @@ mod run;
 mod summary;
 mod table;
 
+pub(crate) use closing::wrapped;
 pub use document::{
     Coverage, Environment, Intent, KIND, Losses, Policies, Problem, Run, Stage, Tool, VERSION, Wanted,
 };
 pub use escape::escape;
 pub(crate) use escape::escape_to;
 pub use ink::Style;
+pub(crate) use json::harmless;
 pub use json::{json, schema, schema_text};
 pub use run::{Facts, StageTitle};
 pub use summary::{RunVerdict, Summary};

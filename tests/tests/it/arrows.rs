@@ -48,6 +48,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "lab/literal/",
             "lab/enforcer/",
             "lab/fault/",
+            "lint/written.rs",
         ],
     ),
     ("netpol_verify_ebpf", &["sensor/", "bus/", "observe/", "suite/"]),
