@@ -13,6 +13,7 @@ pub(crate) fn run() -> Result<()> {
         "--lib",
         "--",
         "report::tests::",
+        "lint::tests::",
     ]))?;
     command::run(command::program("git").args(["status", "--short", "netpol-verify"]))
 }

@@ -26,6 +26,8 @@ mod tests;
 #[cfg(test)]
 mod tests_random;
 #[cfg(test)]
+mod tests_rules;
+#[cfg(test)]
 mod tests_world;
 mod uncovered;
 mod world;

@@ -19,7 +19,7 @@ pub fn table(lint: &Lint, style: Style) -> String {
         .chunk_by(|one, other| heading(one) == heading(other))
     {
         let Some(first) = findings.first() else { continue };
-        let _ = writeln!(text, "{}", style.bold(&head(first)));
+        text.push_str(&head(first, style));
         let mut findings: Vec<&Finding> = findings.iter().collect();
         findings.sort_by_key(|finding| finding.severity);
         for finding in findings {
@@ -39,16 +39,26 @@ fn heading(finding: &Finding) -> (Option<&std::path::Path>, Option<&str>) {
     )
 }
 
-fn head(finding: &Finding) -> String {
+fn head(finding: &Finding, style: Style) -> String {
     let object = finding.object.as_deref().map(escape);
-    let file = finding
-        .place
-        .as_ref()
-        .map(|place| escape(&place.file.display().to_string()));
+    let file = finding.place.as_ref();
+    let file = file.map(|place| escape(&place.file.display().to_string()));
     match (object, file) {
-        (Some(object), Some(file)) => format!("{object}  in {file}"),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => "The input".to_owned(),
+        (Some(object), Some(file)) => beside(&object, &format!("in {file}"), "  ", style, Style::bold),
+        (Some(one), None) | (None, Some(one)) => format!("{}\n", style.bold(&one)),
+        (None, None) => format!("{}\n", style.bold("The input")),
+    }
+}
+
+/// Two pieces on one line where they fit, else the second on a line of its own.
+fn beside(first: &str, second: &str, indent: &str, style: Style, ink: fn(Style, &str) -> String) -> String {
+    let together = first.chars().count() + 2 + second.chars().count();
+    if second.is_empty() {
+        format!("{}\n", ink(style, first))
+    } else if together <= usize::from(style.width) {
+        format!("{}  {}\n", ink(style, first), style.dim(second))
+    } else {
+        format!("{}\n{indent}{}\n", ink(style, first), style.dim(second))
     }
 }
 
@@ -63,15 +73,18 @@ fn one(text: &mut String, finding: &Finding, style: Style) {
         finding.path.as_deref().map(escape),
     ];
     let place: Vec<String> = place.into_iter().flatten().collect();
-    let severity = coloured(&finding.severity.to_string(), finding.severity, style);
-    let _ = writeln!(
-        text,
-        "  {severity} {} {}{}{}",
+    let title = format!(
+        "  {} {} {}",
+        finding.severity,
         escape(&finding.code),
-        escape(&finding.name),
-        if place.is_empty() { "" } else { "  " },
-        style.dim(&place.join(", "))
+        escape(&finding.name)
     );
+    let ink: fn(Style, &str) -> String = match finding.severity {
+        Severity::Error => Style::red,
+        Severity::Warning => Style::yellow,
+        Severity::Info => Style::cyan,
+    };
+    text.push_str(&beside(&title, &place.join(", "), "    ", style, ink));
     text.push_str(&wrapped(
         &escape_to(&finding.message, LONGEST),
         "    ",
@@ -83,14 +96,6 @@ fn one(text: &mut String, finding: &Finding, style: Style) {
         for line in manifest.lines().take(MANIFEST_LINES) {
             let _ = writeln!(text, "      {}", style.dim(&escape_to(line, 160)));
         }
-    }
-}
-
-fn coloured(word: &str, severity: Severity, style: Style) -> String {
-    match severity {
-        Severity::Error => style.red(word),
-        Severity::Warning => style.yellow(word),
-        Severity::Info => style.cyan(word),
     }
 }
 
