@@ -186,6 +186,8 @@ impl Document<'_> {
         }
         let mut stream = serde_json::Deserializer::from_str(self.text).into_iter::<Value>();
         let mut values = Vec::new();
+        // Counted on from value to value: a dump of a cluster is a stream of thousands.
+        let (mut counted, mut line) = (0, self.first_line);
         loop {
             let start = stream.byte_offset();
             let Some(value) = stream.next() else {
@@ -193,9 +195,10 @@ impl Document<'_> {
             };
             let rest = self.text.get(start..).unwrap_or_default();
             let begin = start + rest.len() - rest.trim_start().len();
-            let before = self.text.get(..begin).unwrap_or_default();
-            let newlines = before.bytes().filter(|byte| *byte == b'\n').count();
-            values.push((value.ok()?, self.first_line + newlines as u64));
+            let passed = self.text.get(counted..begin).unwrap_or_default();
+            line += passed.bytes().filter(|byte| *byte == b'\n').count() as u64;
+            counted = begin;
+            values.push((value.ok()?, line));
         }
     }
 }

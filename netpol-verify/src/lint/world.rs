@@ -15,8 +15,11 @@ use crate::{
     policy::{Direction, PolicySet, Suggestion, Traffic, explain},
 };
 
-/// How many findings get manifests. Each is tried out on the whole cluster, which takes its time in a large one.
-const SUGGESTIONS: usize = 20;
+/// How many findings get manifests at most, and at least. Each is tried out on the whole cluster, a tenth of a second in one
+/// of 10,000 pods.
+const SUGGESTIONS: (usize, usize) = (20, 4);
+/// How many pods the tries of one run may take together.
+const TRIED_PODS: usize = 40_000;
 
 /// A cluster under lint.
 pub(super) struct World<'a> {
@@ -72,10 +75,12 @@ impl<'a> World<'a> {
 
     /// The smallest rule that opens an attempt, where it was tried out and does.
     pub(super) fn suggestion(&self, attempt: &Traffic) -> Option<Suggestion> {
-        self.suggestions.set(self.suggestions.get() + 1);
-        if self.suggestions.get() > SUGGESTIONS {
+        let (most, least) = SUGGESTIONS;
+        let affordable = TRIED_PODS / self.snapshot.pods.len().max(1);
+        if self.suggestions.get() >= affordable.clamp(least, most) {
             return None;
         }
+        self.suggestions.set(self.suggestions.get() + 1);
         let suggestion = explain(self.snapshot, self.set, attempt).suggestion;
         suggestion.filter(|suggestion| suggestion.verified)
     }
