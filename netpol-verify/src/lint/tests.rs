@@ -13,7 +13,7 @@ fn of_folder(folder: &str, with_intent: bool) -> Vec<Finding> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("scenarios")
         .join(folder);
-    let mut loaded = Loaded::from_paths(&[path.clone()]);
+    let mut loaded = Loaded::from_paths(std::slice::from_ref(&path));
     let locator = loaded.take_locator();
     let (snapshot, problems) = loaded.into_snapshot();
     let (set, _) = compile(&snapshot);
