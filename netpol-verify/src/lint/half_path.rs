@@ -9,13 +9,14 @@ use super::{
     code::{EGRESS_HALF_MISSING, INGRESS_HALF_MISSING},
     finding::{Finding, counted, listed},
     groups::{Group, GroupId},
+    reach::{Reach, Reaches},
     world::World,
     written::{PeerKind, PortKind, Rule, Written},
 };
 use crate::{
     cluster::{AdminPort, Pod, path::FieldPath},
     net::{Family, Protocol},
-    policy::{Decision, Direction, Expectation, PolicyRef, RuleRef, Side, Traffic, between},
+    policy::{Decision, Direction, Expectation, PodId, PolicyRef, RuleRef, Side, Traffic, between},
 };
 
 type PortNumber = (Protocol, u16);
@@ -151,63 +152,102 @@ fn ports(
         .collect()
 }
 
-/// Those of which nothing gets through: port by port, so that one matrix serves all who ask about a port.
+/// Those of which nothing gets through. What their policies leave in doubt is asked port by port, so that one matrix serves all
+/// who ask about a port.
 fn dead<'a>(world: &World<'_>, suspects: Vec<Suspect<'a>>) -> Vec<Suspect<'a>> {
+    let mut reaches = Reaches::new(world);
+    let doubts = suspects.into_iter().filter_map(|suspect| {
+        let doubts = suspect.doubts(world, &mut reaches)?;
+        Some((suspect, doubts))
+    });
+    let doubts: Vec<(Suspect<'a>, Vec<(PodId, PodId)>)> = doubts.collect();
     let mut asked: BTreeMap<PortNumber, Vec<usize>> = BTreeMap::new();
-    for (number, suspect) in suspects.iter().enumerate() {
-        for port in &suspect.ports {
+    for (number, (suspect, pairs)) in doubts.iter().enumerate() {
+        for port in suspect.ports.iter().filter(|_| !pairs.is_empty()) {
             asked.entry(*port).or_default().push(number);
         }
     }
     // Ports that many ask about clear most of them.
     let mut ports: Vec<_> = asked.into_iter().collect();
     ports.sort_by_key(|(_, asking)| std::cmp::Reverse(asking.len()));
-    let mut is_dead = vec![true; suspects.len()];
-    for ((protocol, port), asking) in ports {
-        let mut matrix = None;
-        for number in asking {
-            let (Some(suspect), Some(dead)) = (suspects.get(number), is_dead.get_mut(number)) else {
-                continue;
-            };
-            if *dead {
-                let matrix = matrix.get_or_insert_with(|| world.set.matrix(protocol, port));
-                *dead = suspect.pairs(world).all(|(from, to)| {
-                    let (Some(from), Some(to)) = (world.set.pod_id(&from.name), world.set.pod_id(&to.name))
-                    else {
-                        return false;
-                    };
-                    [Family::Ipv4, Family::Ipv6].into_iter().all(|family| {
-                        let answer = matrix.expect(from, to, family);
-                        matches!(answer, None | Some(Expectation::Deny))
-                    })
-                });
-            }
+    let mut alive = BTreeSet::new();
+    for ((protocol, port), mut asking) in ports {
+        asking.retain(|number| !alive.contains(number));
+        if asking.is_empty() {
+            continue;
         }
+        let matrix = world.set.matrix(protocol, port);
+        let is_denied = |(from, to): &(PodId, PodId)| {
+            [Family::Ipv4, Family::Ipv6].into_iter().all(|family| {
+                let answer = matrix.expect(*from, *to, family);
+                matches!(answer, None | Some(Expectation::Deny))
+            })
+        };
+        alive.extend(asking.into_iter().filter(|number| {
+            let doubt = doubts.get(*number);
+            !doubt.is_some_and(|(_, pairs)| pairs.iter().all(is_denied))
+        }));
     }
-    let mut verdicts = is_dead.into_iter();
-    let mut suspects = suspects;
-    suspects.retain(|_| verdicts.next().unwrap_or(false));
-    suspects
+    let all = doubts.into_iter().enumerate();
+    all.filter(|(number, _)| !alive.contains(number))
+        .map(|(_, (suspect, _))| suspect)
+        .collect()
 }
 
 impl Suspect<'_> {
-    /// Every pair of a peer and a subject, in the direction of the connection.
-    fn pairs<'b>(&'b self, world: &'b World<'_>) -> impl Iterator<Item = (&'b Pod, &'b Pod)> + 'b {
-        let subjects = world.groups.of(&self.subjects);
-        subjects
-            .flat_map(move |subject| world.groups.of(self.peers).map(move |peer| (subject, peer)))
-            .filter_map(move |(subject, peer)| {
-                // One group at both ends: two pods of it, if there are two.
-                let other = if subject.id == peer.id {
+    /// The groups at both ends, the subject's first; of one group at both ends two pods, if there are two.
+    fn ends<'b, 'w>(
+        &'b self,
+        world: &'b World<'w>,
+    ) -> impl Iterator<Item = ((GroupId, &'b Group<'w>), (GroupId, &'b Group<'w>, &'b Pod))> + 'b {
+        let numbered = |numbers: &'b [GroupId]| numbers.iter().copied().zip(world.groups.of(numbers));
+        numbered(&self.subjects).flat_map(move |subject| {
+            numbered(self.peers).filter_map(move |(number, peer)| {
+                let pod = if subject.0 == number {
                     *peer.pods.get(1)?
                 } else {
                     peer.pod
                 };
-                Some(match self.direction {
-                    Direction::Ingress => (other, subject.pod),
-                    Direction::Egress => (subject.pod, other),
-                })
+                Some((subject, (number, peer, pod)))
             })
+        })
+    }
+
+    /// Every pair of a peer and a subject, in the direction of the connection.
+    fn pairs<'b>(&'b self, world: &'b World<'_>) -> impl Iterator<Item = (&'b Pod, &'b Pod)> + 'b {
+        self.ends(world)
+            .map(|((_, subject), (_, _, other))| match self.direction {
+                Direction::Ingress => (other, subject.pod),
+                Direction::Egress => (subject.pod, other),
+            })
+    }
+
+    /// The pairs that the other side may let through on some port; `None` where it lets one through for certain.
+    fn doubts(&self, world: &World<'_>, reaches: &mut Reaches<'_, '_>) -> Option<Vec<(PodId, PodId)>> {
+        let far = match self.direction {
+            Direction::Ingress => Direction::Egress,
+            Direction::Egress => Direction::Ingress,
+        };
+        let mut pairs = Vec::new();
+        for ((near, subject), (number, peer, other)) in self.ends(world) {
+            let may_pass = match &*reaches.of(number, far) {
+                Reach::Unrestricted => return None,
+                Reach::Anybody => true,
+                Reach::Groups(groups) => groups.contains(&near),
+            };
+            if may_pass {
+                let other = if other.name == peer.pod.name {
+                    peer.id
+                } else {
+                    world.set.pod_id(&other.name)?
+                };
+                pairs.push(match self.direction {
+                    Direction::Ingress => (other, subject.id),
+                    Direction::Egress => (subject.id, other),
+                });
+            }
+        }
+        Some(pairs)
     }
 
     /// Near side and far side of an answer.

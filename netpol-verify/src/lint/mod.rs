@@ -15,6 +15,7 @@ mod half_path;
 mod host_network;
 mod intent;
 mod named_port;
+mod reach;
 mod redundant;
 mod run;
 mod selects;

@@ -2,12 +2,38 @@
 
 use proptest::prelude::*;
 
-use super::{CODES, Subject, code, finding::Finding, lint};
+use super::{
+    CODES, Subject, code,
+    finding::Finding,
+    lint,
+    world::World,
+    written::{PeerKind, PortKind, Rule},
+};
 use crate::{
     cluster::{Locator, Snapshot},
     lab::literal::generate::snapshots,
-    policy::{PolicySet, compile},
+    net::{Family, Protocol},
+    policy::{Direction, Expectation, PolicySet, compile},
 };
+
+/// The ports around which the generator's policies differ.
+const PORTS: [u16; 11] = [1, 52, 53, 54, 79, 80, 81, 82, 90, 91, 8080];
+
+fn wide() -> Vec<(Protocol, u16)> {
+    let of = |protocol| PORTS.map(|port| (protocol, port));
+    Protocol::ALL.into_iter().flat_map(of).collect()
+}
+
+/// The ports of a rule that it gives by number.
+fn numbers(rule: &Rule) -> Vec<(Protocol, u16)> {
+    let is_in = |(protocol, port): &(Protocol, u16)| {
+        rule.ports.iter().any(|entry| match entry.what {
+            PortKind::Numbers(first, last) => entry.protocol == *protocol && (first..=last).contains(port),
+            PortKind::Name(_) | PortKind::Invalid => false,
+        })
+    };
+    wide().into_iter().filter(is_in).collect()
+}
 
 fn findings(snapshot: &Snapshot, set: &PolicySet) -> Vec<Finding> {
     lint(Subject {
@@ -33,6 +59,46 @@ proptest! {
         }
     }
 
+    /// What the half paths say, by the engine: no pair of such an entry is let through on any port that is worth a question.
+    #[test]
+    fn of_half_a_path_nothing_gets_through(snapshot in snapshots()) {
+        let (set, _) = compile(&snapshot);
+        let halves = [code::EGRESS_HALF_MISSING.id, code::INGRESS_HALF_MISSING.id];
+        let world = World::new(&snapshot, &set, true);
+        for finding in findings(&snapshot, &set).iter().filter(|it| halves.contains(&it.code.as_str())) {
+            let policy = world.policies.iter().find(|it| finding.object == Some(it.object())).unwrap();
+            let path = finding.path.as_deref().unwrap();
+            let mut rules = policy.live_rules();
+            let (direction, rule, groups) = rules
+                .find_map(|(direction, rule)| {
+                    let peer = rule.peers.iter().find(|peer| peer.path.to_string() == path)?;
+                    let PeerKind::Pods { groups, .. } = &peer.what else { return None };
+                    Some((direction, rule, groups))
+                })
+                .unwrap();
+            let ports = if rule.ports.is_empty() { wide() } else { numbers(rule) };
+            for (protocol, port) in ports {
+                let matrix = set.matrix(protocol, port);
+                for subject in world.groups.of(&policy.subjects).flat_map(|group| &group.pods) {
+                    for peer in world.groups.of(groups).flat_map(|group| &group.pods) {
+                        let ends = match direction {
+                            Direction::Ingress => (peer, subject),
+                            Direction::Egress => (subject, peer),
+                        };
+                        if subject.name == peer.name || subject.host_network {
+                            continue;
+                        }
+                        let ids = (set.pod_id(&ends.0.name).unwrap(), set.pod_id(&ends.1.name).unwrap());
+                        for family in [Family::Ipv4, Family::Ipv6] {
+                            let answer = matrix.expect(ids.0, ids.1, family);
+                            prop_assert!(matches!(answer, None | Some(Expectation::Deny)), "{:?} {:?} {}/{}", finding, ends, protocol, port);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// What RULE_ADDS_NOTHING says, by the engine.
     #[test]
     fn a_rule_that_adds_nothing_can_go_without_a_change(snapshot in snapshots()) {
@@ -44,7 +110,7 @@ proptest! {
                 let (before, after) = (set.matrix(protocol, port), after.matrix(protocol, port));
                 for from in set.pods() {
                     for to in set.pods() {
-                        for family in [crate::net::Family::Ipv4, crate::net::Family::Ipv6] {
+                        for family in [Family::Ipv4, Family::Ipv6] {
                             prop_assert_eq!(before.expect(from, to, family), after.expect(from, to, family));
                         }
                     }
