@@ -23,6 +23,7 @@
 //! - [`finding`]: verdicts of one kind gathered under a stable code.
 //! - [`report`]: the run, as a table or as JSON.
 //! - [`oracle`]: what people ask of the policies alone, and how it is shown.
+//! - [`lint`]: what is valid and surely wrong in policies, without packets.
 //! - [`lab`]: a virtual cluster of network namespaces with enforcers, correct and faulty.
 //! - [`suite`]: scenarios and conformance cases as data, and the runner.
 //! - [`cli`]: one file a command.
@@ -35,6 +36,7 @@ pub mod flow;
 pub mod judge;
 pub mod kernel;
 pub mod lab;
+pub mod lint;
 pub mod net;
 pub mod observe;
 pub mod oracle;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::stream::complain;
 use crate::{
-    cluster::{Loaded, Problem, Snapshot},
+    cluster::{Loaded, Locator, Problem, Snapshot},
     policy::{PolicySet, compile},
 };
 
@@ -38,6 +38,32 @@ pub(super) struct Input {
     pub(super) set: PolicySet,
     /// What could not be taken as it stands: in reading first, in compiling then.
     pub(super) problems: Vec<Problem>,
+    /// What finds the lines of fields in it.
+    pub(super) locator: Locator,
+}
+
+impl Input {
+    /// Says every problem on standard error; an error where nothing else is left to be said.
+    pub(super) fn complain(&self) -> Result<(), InputError> {
+        for problem in &self.problems {
+            complain(&problem.to_string());
+        }
+        if self.is_empty() {
+            return Err(InputError::Empty);
+        }
+        Ok(())
+    }
+
+    /// Whether it holds nothing to speak about.
+    pub(super) const fn is_empty(&self) -> bool {
+        let Snapshot {
+            pods,
+            policies,
+            admin,
+            ..
+        } = &self.snapshot;
+        pods.is_empty() && policies.is_empty() && admin.is_empty()
+    }
 }
 
 /// Nothing can be said about the input.
@@ -71,20 +97,24 @@ impl InputOptions {
 
     /// Reads and compiles, and says every problem on standard error.
     pub(super) fn read(&self) -> Result<Input, InputError> {
-        let (snapshot, mut problems) =
-            Loaded::from_paths_in(&self.filenames, self.namespace.as_deref()).into_snapshot();
-        let (set, more) = compile(&snapshot);
+        let input = self.load();
+        input.complain()?;
+        Ok(input)
+    }
+
+    /// Reads and compiles, for a command that has a place of its own for problems.
+    pub(super) fn load(&self) -> Input {
+        let mut loaded = Loaded::from_paths_in(&self.filenames, self.namespace.as_deref());
+        let locator = loaded.take_locator();
+        let (snapshot, mut problems) = loaded.into_snapshot();
+        let (set, mut more) = compile(&snapshot);
+        locator.settle_problems(&mut more);
         problems.extend(more);
-        for problem in &problems {
-            complain(&problem.to_string());
-        }
-        if snapshot.pods.is_empty() && snapshot.policies.is_empty() && snapshot.admin.is_empty() {
-            return Err(InputError::Empty);
-        }
-        Ok(Input {
+        Input {
             snapshot,
             set,
             problems,
-        })
+            locator,
+        }
     }
 }

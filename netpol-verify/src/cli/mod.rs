@@ -5,6 +5,7 @@ pub mod exit;
 mod explain;
 mod input;
 mod lab;
+mod lint;
 mod manual;
 mod options;
 mod stream;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Lab(command) => lab::main(command),
         Command::Explain(options) => explain::main(&options),
+        Command::Lint(options) => lint::main(&options),
         Command::Doctor(options) => doctor::main(&options),
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
         Command::Man { out } => manual::man(out.as_deref(), Arguments::command()),

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::explain::ExplainOptions;
+use super::lint::LintOptions;
 use crate::{
     lab::{enforcer::EnforcerSpec, fault::Fault, topology::Wiring},
     suite::Cni,
@@ -33,6 +34,8 @@ pub(super) enum Command {
     Lab(LabArguments),
     /// Why a connection must be let through or stopped, and what would change that. Needs no rights and no packets.
     Explain(ExplainOptions),
+    /// What is valid and surely wrong in policies: exits with 1 where something is. Needs no rights and no packets.
+    Lint(LintOptions),
     /// What this machine can do, and what each lack costs.
     Doctor(OutputOptions),
     /// Print completions for a shell.

@@ -132,10 +132,7 @@ impl Document<'_> {
 
     /// The line in the file of a field; of its nearest ancestor when the field is not there.
     pub(crate) fn line_of(&self, path: &FieldPath) -> u64 {
-        let located = self
-            .located
-            .get_or_init(|| self.read::<Spanned<Node>>().ok().map(Located::from));
-        let Some(mut at) = located.as_ref() else {
+        let Some(mut at) = self.located() else {
             return self.line;
         };
         for step in &path.0 {
@@ -154,6 +151,34 @@ impl Document<'_> {
         }
     }
 
+    /// The path of the one item of a list, or of a list in it, that begins at a line of the file.
+    pub(crate) fn item_at(&self, line: u64) -> Option<FieldPath> {
+        let mut found = Vec::new();
+        self.items_at(self.located()?, &FieldPath::default(), line, &mut found);
+        if found.len() == 1 { found.pop() } else { None }
+    }
+
+    fn items_at(&self, at: &Located, path: &FieldPath, line: u64, found: &mut Vec<FieldPath>) {
+        let Node::Map(map) = &at.node else { return };
+        let Some(Node::List(items)) = map.get("items").map(|items| &items.node) else {
+            return;
+        };
+        for (index, item) in items.iter().enumerate() {
+            let path = path.key("items").index(index);
+            if self.line_in_file(item.line) == line {
+                found.push(path.clone());
+            } else {
+                self.items_at(item, &path, line, found);
+            }
+        }
+    }
+
+    fn located(&self) -> Option<&Located> {
+        self.located
+            .get_or_init(|| self.read::<Spanned<Node>>().ok().map(Located::from))
+            .as_ref()
+    }
+
     /// JSON is YAML, but its own parser is faster, knows streams, and keeps its number rules.
     fn json(&self) -> Option<Vec<(Value, u64)>> {
         if !self.text.trim_start().starts_with('{') {
@@ -161,6 +186,8 @@ impl Document<'_> {
         }
         let mut stream = serde_json::Deserializer::from_str(self.text).into_iter::<Value>();
         let mut values = Vec::new();
+        // Counted on from value to value: a dump of a cluster is a stream of thousands.
+        let (mut counted, mut line) = (0, self.first_line);
         loop {
             let start = stream.byte_offset();
             let Some(value) = stream.next() else {
@@ -168,9 +195,10 @@ impl Document<'_> {
             };
             let rest = self.text.get(start..).unwrap_or_default();
             let begin = start + rest.len() - rest.trim_start().len();
-            let before = self.text.get(..begin).unwrap_or_default();
-            let newlines = before.bytes().filter(|byte| *byte == b'\n').count();
-            values.push((value.ok()?, self.first_line + newlines as u64));
+            let passed = self.text.get(counted..begin).unwrap_or_default();
+            line += passed.bytes().filter(|byte| *byte == b'\n').count() as u64;
+            counted = begin;
+            values.push((value.ok()?, line));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    ClusterState, Object, Place, Problem, Snapshot, convert,
+    ClusterState, Locator, Object, Place, Problem, Snapshot, convert,
     document::{self, Document},
     object::{Kind, ObjectKey},
     path::FieldPath,
@@ -37,6 +37,7 @@ pub struct Loaded {
     /// What workloads' templates stand for, until all objects are known.
     templates: Vec<Template>,
     seen: HashMap<ObjectKey, (usize, Place)>,
+    locator: Locator,
     /// The namespace of objects that name none; `default` when absent, as for kubectl.
     namespace: Option<String>,
 }
@@ -85,6 +86,7 @@ impl Loaded {
     pub fn from_text(text: &str, file: &Path) -> Self {
         let mut loaded = Self::default();
         loaded.take_text(text, file);
+        loaded.locator.keep(file, text.to_owned());
         loaded
     }
 
@@ -109,6 +111,12 @@ impl Loaded {
             });
         }
         self
+    }
+
+    /// What finds the lines of fields in these manifests; it is given once.
+    #[must_use]
+    pub fn take_locator(&mut self) -> Locator {
+        std::mem::take(&mut self.locator)
     }
 
     /// A cluster that holds just these objects.
@@ -191,7 +199,7 @@ impl Loaded {
 
     fn take_bytes(&mut self, bytes: Vec<u8>, file: &Path) {
         match String::from_utf8(bytes) {
-            Ok(text) => self.take_text(&text, file),
+            Ok(text) => self.take_once(text, file),
             Err(error) => {
                 // One bad byte spoils its own document only: the replacement character keeps the lines in place.
                 let bytes = error.as_bytes();
@@ -209,8 +217,16 @@ impl Loaded {
                     message,
                 });
                 let text = String::from_utf8_lossy(bytes).into_owned();
-                self.take_text(&text, file);
+                self.take_once(text, file);
             }
+        }
+    }
+
+    /// Takes a text, and keeps it where it can be read only once: standard input and pipes.
+    fn take_once(&mut self, text: String, file: &Path) {
+        self.take_text(&text, file);
+        if !file.is_file() {
+            self.locator.keep(file, text);
         }
     }
 

@@ -8,6 +8,7 @@ mod convert_service;
 mod dns_name;
 pub(crate) mod document;
 mod live;
+mod locator;
 mod manifest;
 mod model;
 mod nulls;
@@ -31,6 +32,7 @@ pub use admin::{
 pub(crate) use convert::NAMESPACE_NAME_LABEL;
 pub(crate) use dns_name::is_dns_subdomain;
 pub use live::{Access, Denied, LiveCluster, LiveError};
+pub use locator::Locator;
 pub use manifest::Loaded;
 pub use model::{
     ContainerPort, Namespace, Node, ObjectName, ParseObjectNameError, Phase, Place, Pod, Problem, Snapshot,

@@ -187,10 +187,11 @@ pub struct Node {
 }
 
 /// Where an object came from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// The file, or `-` for standard input, or `cluster`.
     #[serde(serialize_with = "lossy")]
+    #[schemars(with = "String")]
     pub file: PathBuf,
     /// The line the object or error is at, from 1; 0 when there is none.
     pub line: u64,

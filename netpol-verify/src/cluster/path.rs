@@ -27,6 +27,23 @@ impl FieldPath {
         )
     }
 
+    /// The path that was written as [`FieldPath`] writes it; a key with a dot in it becomes two.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut steps = Vec::new();
+        for part in text.split('.').filter(|part| !part.is_empty()) {
+            let mut indices = Vec::new();
+            let mut key = part;
+            while let Some((rest, index)) = key.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')) {
+                let Ok(index) = index.parse() else { break };
+                indices.push(Step::Index(index));
+                key = rest;
+            }
+            steps.push(Step::Key(key.to_owned()));
+            steps.extend(indices.into_iter().rev());
+        }
+        Self(steps)
+    }
+
     /// This path and one key more.
     #[must_use]
     pub(crate) fn key(&self, key: &str) -> Self {

@@ -51,5 +51,6 @@ pub use intent::{Intent, IntentPath, Whom};
 pub use intent_check::{IntentCheck, Wanted};
 pub use matrix::{Matrix, PodId};
 pub use nearest::{NearMiss, Unmet};
+pub(crate) use selector::{Requirement, Selector};
 pub use set::PolicySet;
 pub use suggest::Suggestion;

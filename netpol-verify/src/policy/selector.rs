@@ -115,7 +115,6 @@ impl Selector {
     }
 
     /// Whether an object with these labels is selected.
-    #[cfg(test)]
     pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.requirements
             .iter()

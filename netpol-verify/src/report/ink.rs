@@ -95,6 +95,11 @@ impl Style {
         self.sgr("32", text)
     }
 
+    /// Text that warns.
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.sgr("33", text)
+    }
+
     /// Text that tells.
     pub(crate) fn cyan(self, text: &str) -> String {
         self.sgr("36", text)

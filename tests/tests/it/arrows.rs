@@ -48,6 +48,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "lab/literal/",
             "lab/enforcer/",
             "lab/fault/",
+            "lint/written.rs",
         ],
     ),
     ("kube", &["cluster/live/"]),

@@ -16,6 +16,7 @@ fn every_command_helps_and_names_the_exit_codes() -> Result<()> {
         "lab --help",
         "lab up --help",
         "lab verify --help",
+        "lint --help",
         "doctor --help",
         "--version",
     ] {

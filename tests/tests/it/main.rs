@@ -30,6 +30,8 @@ mod lab_program;
 mod lab_standing;
 // Help, doctor, completions, manual pages, colours, closed pipes.
 mod lab_words;
+// `lint`: exit codes, the document, lines, bad input and hostile names.
+mod lint_words;
 // Every packet is a record or a counted loss, and a loss touches only whom it touched.
 mod losses;
 // `explain` as a user runs it: the guide's half path, and the patch that opens it and nothing else.
