@@ -22,6 +22,7 @@
 //! - [`judge`]: expectation and outcome side by side, and the verdict, one exhaustive table.
 //! - [`finding`]: verdicts of one kind gathered under a stable code.
 //! - [`report`]: the run, as a table or as JSON.
+//! - [`oracle`]: what people ask without packets: who may reach whom, and what a change opens.
 //! - [`lab`]: a virtual cluster of network namespaces with enforcers, correct and faulty.
 //! - [`suite`]: scenarios as data, and the runner.
 //! - [`cli`]: one file a command.
@@ -36,6 +37,7 @@ pub mod kernel;
 pub mod lab;
 pub mod net;
 pub mod observe;
+pub mod oracle;
 pub mod policy;
 pub mod report;
 pub mod sensor;

@@ -15,7 +15,7 @@ use super::{
     doctor,
     exit::{Exit, fail},
     options::{LabArguments, LabCommand, LabFiles, LabRun, LabVerify, Output},
-    stream::{complain, say},
+    stream::{complain, say, stdout_style},
 };
 use crate::{
     cluster::{ClusterState, Loaded, Object, Problem},
@@ -28,7 +28,7 @@ use crate::{
         topology::{Plan, Plugins, TopologyError, VirtualCluster},
     },
     policy::Intent,
-    report::{self, Run, Style},
+    report::{self, Run},
     sensor::Options,
     suite::{Labels, Recorder, Scenario, ScenarioError, Stand, StandError, load, play},
 };
@@ -268,14 +268,7 @@ fn progress(stages: usize) -> ProgressBar {
 fn print(report: &Run, output: Output) -> Result<ExitCode, LabError> {
     let text = match output {
         Output::Json => report::json(report).map_err(LabError::Json)?,
-        Output::Table => {
-            let columns = comfy_table::Table::new().width();
-            let stdout = io::stdout().is_terminal();
-            report::table(
-                report,
-                Style::for_stream(stdout, std::env::var_os("NO_COLOR").as_deref(), columns),
-            )
-        }
+        Output::Table => report::table(report, stdout_style()),
     };
     say(&text)?;
     Ok(report.exit_code().into())

@@ -6,6 +6,7 @@ pub mod exit;
 mod input;
 mod lab;
 mod manual;
+mod matrix;
 mod options;
 mod stream;
 
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         .init();
     match arguments.command {
         Command::Lab(command) => lab::main(command),
+        Command::Matrix(arguments) => matrix::main(&arguments),
         Command::Doctor(options) => doctor::main(&options),
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
         Command::Man { out } => manual::man(out.as_deref(), Arguments::command()),

@@ -30,6 +30,8 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// A virtual cluster on this machine: run a scenario, or stand one up for your own manifests.
     Lab(LabArguments),
+    /// Who may reach whom, from policies alone, and what a change opens and closes.
+    Matrix(super::matrix::MatrixArguments),
     /// What this machine can do, and what each lack costs.
     Doctor(OutputOptions),
     /// Print completions for a shell.

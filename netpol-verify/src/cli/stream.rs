@@ -1,8 +1,15 @@
 //! Lines to standard output and standard error: a reader that closed its end has read enough.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
-use crate::report::escape_to;
+use crate::report::{Style, escape_to};
+
+/// How standard output draws.
+pub(super) fn stdout_style() -> Style {
+    let columns = comfy_table::Table::new().width();
+    let is_terminal = io::stdout().is_terminal();
+    Style::for_stream(is_terminal, std::env::var_os("NO_COLOR").as_deref(), columns)
+}
 
 /// Writes a text to standard output, ended by one line feed.
 pub(super) fn say(text: &str) -> io::Result<()> {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::{api::networking::v1::NetworkPolicyPort, apimachinery::pkg::util::intstr::IntOrString};
 
-use super::Snapshot;
+use super::{AdminPort, Snapshot, TargetPort};
 use crate::net::Protocol;
 
 impl Snapshot {
-    /// Every port that a container declares or a policy gives by number; of a range both ends. Names need no place of
-    /// their own: they stand for declared ports.
+    /// Every port that a container declares, a policy gives by number, of a range both ends, or a Service sends to. Names
+    /// need no place of their own: they stand for declared ports.
     #[must_use]
     pub fn ports(&self) -> BTreeSet<(Protocol, u16)> {
         let declared = self
@@ -34,8 +34,27 @@ impl Snapshot {
                     .flat_map(|rule| rule.ports.iter().flatten());
                 ingress.chain(egress)
             });
+        let by_administrators = self
+            .admin
+            .iter()
+            .flat_map(|policy| policy.object.ingress.iter().chain(&policy.object.egress))
+            .flat_map(|rule| &rule.ports)
+            .flat_map(|port| match port {
+                AdminPort::Range(protocol, first, last) => vec![(*protocol, *first), (*protocol, *last)],
+                AdminPort::All(_) | AdminPort::Named(_) | AdminPort::Unknown => Vec::new(),
+            });
+        // A headless Service translates nothing.
+        let behind_services = self.services.iter().flat_map(|service| {
+            service.ports.iter().filter_map(|port| match port.target {
+                _ if service.headless => Some((port.protocol, port.port)),
+                TargetPort::Number(number) => Some((port.protocol, number)),
+                TargetPort::Name(_) => None,
+            })
+        });
         declared
             .chain(entries.flat_map(numbers))
+            .chain(by_administrators)
+            .chain(behind_services)
             .filter(|(_, port)| *port != 0)
             .collect()
     }

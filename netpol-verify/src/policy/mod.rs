@@ -17,8 +17,10 @@ mod follow;
 mod intent;
 mod intent_check;
 mod labels;
+mod likeness;
 mod matrix;
 mod opened;
+mod outside;
 mod port;
 mod rule;
 mod selector;
@@ -46,5 +48,7 @@ pub use decision::{
 pub use explain::{ClosedSide, Explanation, Suggestion, explain};
 pub use intent::{Intent, IntentPath, Whom};
 pub use intent_check::{IntentCheck, Wanted};
+pub use likeness::Likeness;
 pub use matrix::{Matrix, PodId};
+pub use outside::{Outside, outside};
 pub use set::PolicySet;

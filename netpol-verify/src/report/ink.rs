@@ -5,6 +5,21 @@ use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use super::RunVerdict;
 use crate::finding::Verdict;
 
+/// How a cell without a verdict looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shade {
+    /// As text.
+    Plain,
+    /// A path that is open.
+    Open,
+    /// What steps back.
+    Faint,
+    /// What nobody can tell.
+    Unsure,
+    /// Neither one nor the other.
+    Mixed,
+}
+
 /// How to draw: decided by the caller, who knows the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -61,6 +76,18 @@ impl Style {
             cell.add_attribute(Attribute::Bold)
         } else {
             cell
+        }
+    }
+
+    /// A cell without a verdict.
+    pub(crate) fn shaded(self, text: String, shade: Shade) -> Cell {
+        let cell = Cell::new(text);
+        match shade {
+            Shade::Plain => cell,
+            Shade::Open => cell.fg(Color::Green),
+            Shade::Faint => cell.add_attribute(Attribute::Dim),
+            Shade::Unsure => cell.fg(Color::Cyan),
+            Shade::Mixed => cell.fg(Color::Yellow),
         }
     }
 

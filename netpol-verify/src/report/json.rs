@@ -19,7 +19,7 @@ pub fn json(run: &Run) -> serde_json::Result<String> {
 
 /// The same JSON with what could deceive a terminal spelled as `\uXXXX`. JSON itself escapes only what lies below the
 /// space, and outside of strings the document has nothing beyond ASCII.
-fn harmless(json: &str) -> String {
+pub(crate) fn harmless(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
         if character != '\n' && is_hostile(character) {

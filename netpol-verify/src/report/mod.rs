@@ -18,7 +18,9 @@ pub use document::{
 };
 pub use escape::escape;
 pub(crate) use escape::escape_to;
+pub(crate) use ink::Shade;
 pub use ink::Style;
+pub(crate) use json::harmless;
 pub use json::{json, schema, schema_text};
 pub use run::{Facts, StageTitle};
 pub use summary::{RunVerdict, Summary};
