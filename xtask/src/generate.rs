@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::command;
 
-/// The JSON schema and the pinned outputs, by the very tests that compare them.
+/// The JSON schemas and the pinned outputs, by the very tests that compare them.
 pub(crate) fn run() -> Result<()> {
     command::run(command::cargo().env("NETPOL_VERIFY_GENERATE", "1").args([
         "test",
@@ -13,6 +13,7 @@ pub(crate) fn run() -> Result<()> {
         "--lib",
         "--",
         "report::tests::",
+        "oracle::matrix::tests::",
     ]))?;
     command::run(command::program("git").args(["status", "--short", "netpol-verify"]))
 }

@@ -29,4 +29,4 @@ pub use table::table;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Compares with a committed file, or rewrites it when the developers' door asks for that.
-fn pinned(file: &str, actual: &str) {
+pub(crate) fn pinned(file: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("NETPOL_VERIFY_GENERATE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -17,6 +17,12 @@ mod port;
 mod rows;
 mod selection;
 mod table;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_hostile;
+#[cfg(test)]
+mod tests_random;
 mod view;
 
 pub use answers::Counts;
