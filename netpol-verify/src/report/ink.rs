@@ -69,6 +69,13 @@ impl Style {
         table
     }
 
+    /// As [`Style::grid`], without lines between rows: for cells of one word.
+    pub(crate) fn dense_grid(self) -> Table {
+        let mut table = self.grid();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+        table
+    }
+
     /// A cell in the colour of a verdict.
     pub(crate) fn cell(self, text: String, verdict: Verdict) -> Cell {
         let cell = Cell::new(text).fg(colour(verdict));

@@ -17,6 +17,7 @@ fn every_command_helps_and_names_the_exit_codes() -> Result<()> {
         "lab up --help",
         "lab verify --help",
         "doctor --help",
+        "matrix --help",
         "--version",
     ] {
         let ran = Npv::new(words)?.run()?.expect(0)?;

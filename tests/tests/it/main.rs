@@ -26,6 +26,8 @@ mod lab_standing;
 mod lab_words;
 // Every packet is a record or a counted loss, and a loss touches only whom it touched.
 mod losses;
+// Who may reach whom from manifests alone: filters, formats, comparisons, pipes.
+mod matrix;
 // What the sensor sees on a real kernel: sent, delivered, dropped and why; attaching.
 mod sensor;
 // Packets with more headers than usual.

@@ -43,6 +43,9 @@ pub fn grids(view: &View<'_>, ports: &[Port], how: Grids) -> String {
     let mut is_mixed = false;
     for alike in alike(view, ports, how.who) {
         text.push_str(&how.style.bold(&alike.title()));
+        if let Some(namespace) = &view.namespace {
+            text.push_str(&format!(" in {}", escape(namespace)));
+        }
         text.push_str(&format!(" — {}\n", alike.counts));
         if alike.counts.pairs > 0 {
             let (grid, cut, mixed) = grid(view, &alike.asked, how.style);
@@ -133,34 +136,34 @@ fn widest(text: &str) -> usize {
     text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
 }
 
-fn column_width(unit: &Unit) -> usize {
-    widest(&broken(&unit.label, COLUMN)).max(5) + 3
+fn column_width(view: &View<'_>, unit: &Unit) -> usize {
+    widest(&broken(view.short(&unit.label), COLUMN)).max(5) + 3
 }
 
-fn label_width(rows: &[Unit]) -> usize {
+fn label_width(view: &View<'_>, rows: &[Unit]) -> usize {
     let widths = rows
         .iter()
         .take(MOST_ROWS)
-        .map(|unit| widest(&broken(&unit.label, LABEL)));
+        .map(|unit| widest(&broken(view.short(&unit.label), LABEL)));
     widths.max().unwrap_or(0).max("from \\ to".len()) + 4
 }
 
 /// The grid, whether something is left out or shared, and whether pairs of a cell do not agree.
 fn grid(view: &View<'_>, asked: &Asked<'_>, style: Style) -> (String, bool, bool) {
-    let space = |rows: &[Unit]| usize::from(style.width).saturating_sub(label_width(rows));
+    let space = |rows: &[Unit]| usize::from(style.width).saturating_sub(label_width(view, rows));
     let axes = Axes::new(view, asked, |rows, columns| {
-        let needed: usize = columns.iter().map(column_width).sum();
-        rows.len() <= MOST_ROWS && needed <= space(rows)
+        let needed = || columns.iter().map(|unit| column_width(view, unit)).sum::<usize>();
+        rows.len() <= MOST_ROWS && needed() <= space(rows)
     });
     // What shall show that there is more needs a column too.
     let mut left = space(&axes.rows).saturating_sub(COLUMN + 3);
-    let all: usize = axes.columns.iter().map(column_width).sum();
+    let all: usize = axes.columns.iter().map(|unit| column_width(view, unit)).sum();
     if all <= space(&axes.rows) {
         left = all;
     }
     let mut columns = 0;
     for unit in &axes.columns {
-        let width = column_width(unit);
+        let width = column_width(view, unit);
         if width > left && columns > 0 {
             break;
         }
@@ -174,15 +177,15 @@ fn grid(view: &View<'_>, asked: &Asked<'_>, style: Style) -> (String, bool, bool
         format!("and {} more", grouped(pods as u64))
     };
     let mut is_mixed = false;
-    let mut table = style.grid();
+    let mut table = style.dense_grid();
     let mut header = vec!["from \\ to".to_owned()];
-    header.extend(shown.iter().map(|unit| broken(&unit.label, COLUMN)));
+    header.extend(shown.iter().map(|unit| broken(view.short(&unit.label), COLUMN)));
     if !hidden.is_empty() {
         header.push(broken(&count(hidden), COLUMN));
     }
     table.set_header(header);
     for from in rows {
-        let mut cells = vec![style.shaded(broken(&from.label, LABEL), Shade::Plain)];
+        let mut cells = vec![style.shaded(broken(view.short(&from.label), LABEL), Shade::Plain)];
         for to in shown {
             let tally = view.tally(asked, from, to);
             is_mixed |= tally.cell().is_none() && !tally.is_empty();
@@ -266,7 +269,9 @@ pub(super) fn deciders(view: &View<'_>, asked: &Asked<'_>) -> Vec<Decider> {
                 decider.pairs += meeting.pairs;
                 decider.is_more = decider.examples.len() == MOST_EXAMPLES;
                 if !decider.is_more {
-                    decider.examples.push(format!("{} → {}", label(from), label(to)));
+                    decider
+                        .examples
+                        .push(format!("{} → {}", view.short(label(from)), view.short(label(to))));
                 }
             }
         }

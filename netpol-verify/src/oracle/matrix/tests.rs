@@ -268,7 +268,9 @@ fn ten_thousand_pods_fit_a_screen_and_are_all_counted() {
     let style = Style::plain();
     let text = grids(&view, &world.ports(), Grids { style, who: true });
     assert!(
-        text.starts_with("TCP/5432 — 100,010,000 pairs: 100,000,001 allowed, 9,999 denied, 0 unspecified\n"),
+        text.starts_with(
+            "TCP/5432 in shop — 100,010,000 pairs: 100,000,001 allowed, 9,999 denied, 0 unspecified\n"
+        ),
         "{text}"
     );
     assert!(text.lines().count() < 30 && text.contains("9,999 pods"), "{text}");

@@ -37,6 +37,8 @@ pub struct View<'a> {
     pub(super) groups: Vec<Group>,
     /// Rows and columns where workloads are asked for, by name, with their groups.
     pub(super) workloads: Vec<(String, Vec<u32>)>,
+    /// The namespace that all ends are in, if it is one.
+    pub(super) namespace: Option<String>,
     /// The pods that only the first, and only the second cluster has.
     pub(super) only: [Vec<ObjectName>; 2],
 }
@@ -112,6 +114,7 @@ impl<'a> View<'a> {
             members: Vec::new(),
             groups: Vec::new(),
             workloads: Vec::new(),
+            namespace: None,
             only: [Vec::new(), Vec::new()],
         };
         let mut keys: HashMap<Key, u32> = HashMap::new();
@@ -154,6 +157,12 @@ impl<'a> View<'a> {
             groups.sort_unstable();
         }
         view.workloads = rows;
+        let mut namespaces = view.members.iter().map(|member| member.namespace.as_ref());
+        view.namespace = namespaces
+            .next()
+            .flatten()
+            .filter(|first| namespaces.all(|other| other == Some(*first)))
+            .cloned();
         view
     }
 
@@ -161,6 +170,14 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.groups.iter().all(|group| group.is_outside)
+    }
+
+    /// A label without the namespace that all have.
+    pub(super) fn short<'l>(&self, label: &'l str) -> &'l str {
+        self.namespace
+            .as_deref()
+            .and_then(|namespace| label.strip_prefix(namespace)?.strip_prefix('/'))
+            .unwrap_or(label)
     }
 
     fn take_pods(
