@@ -62,28 +62,33 @@ impl Tally {
 
     /// How many pairs are open for certain, and how many there are.
     pub(super) fn allowed(&self) -> (u64, u64) {
-        let of = |(cell, pairs): (&Cell, &u64)| {
-            if cell.word() == Some(Word::Allow) {
-                *pairs
-            } else {
-                0
-            }
-        };
-        (self.0.iter().map(of).sum(), self.0.values().sum())
+        (
+            self.pairs(|cell| cell.word() == Some(Word::Allow)),
+            self.pairs(|_| true),
+        )
     }
 
-    /// In words: `3 of 9` are allowed where pairs do not agree.
+    /// In words: `3 of 9` are allowed where pairs do not agree; what nobody can tell is counted apart.
     pub(super) fn text(&self) -> String {
         if self.is_empty() {
             return "–".to_owned();
         }
-        match self.cell() {
-            Some(cell) => cell.text(),
-            None => {
-                let (allowed, all) = self.allowed();
-                format!("{} of {}", grouped(allowed), grouped(all))
-            }
+        if let Some(cell) = self.cell() {
+            return cell.text();
         }
+        let (allowed, all) = self.allowed();
+        let open = self.pairs(|cell| cell.word() == Some(Word::Unspecified));
+        let open = if open > 0 {
+            format!(", {} unspecified", grouped(open))
+        } else {
+            String::new()
+        };
+        format!("{} of {}{open}", grouped(allowed), grouped(all))
+    }
+
+    fn pairs(&self, of: impl Fn(Cell) -> bool) -> u64 {
+        let taken = self.0.iter().filter(|(cell, _)| of(**cell));
+        taken.map(|(_, pairs)| pairs).sum()
     }
 }
 

@@ -51,7 +51,11 @@ pub fn html(view: &View<'_>, ports: &[Port], notes: &[String], out: &mut impl io
         let (columns, more_columns) = axes.columns.split_at(MOST.min(axes.columns.len()));
         out.write_all(b"<div class=\"scroll\"><table>\n<thead><tr><th>from \\ to</th>")?;
         for unit in columns {
-            write!(out, "<th scope=\"col\">{}</th>", text(&unit.label))?;
+            write!(
+                out,
+                "<th scope=\"col\">{}</th>",
+                text(&unit.label).replace('/', "/<wbr>")
+            )?;
         }
         out.write_all(b"</tr></thead>\n<tbody>\n")?;
         for from in rows {
