@@ -76,3 +76,29 @@ fn numbers(entry: &NetworkPolicyPort) -> Vec<(Protocol, u16)> {
         .map(|number| (protocol, number))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::cluster::Loaded;
+
+    #[test]
+    fn administrators_and_services_name_ports_too() {
+        let text = "
+{apiVersion: policy.networking.k8s.io/v1alpha1, kind: AdminNetworkPolicy, metadata: {name: a}, spec: {priority: 1, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}], ports: [{portNumber: {protocol: UDP, port: 53}}, {portRange: {protocol: TCP, start: 100, end: 200}}, {namedPort: http}]}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: one, namespace: shop}, spec: {ports: [{port: 80, targetPort: 8080}, {name: b, port: 443, targetPort: https}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: two, namespace: shop}, spec: {clusterIP: None, ports: [{port: 5432, targetPort: 9}]}}
+";
+        let (snapshot, problems) = Loaded::from_text(text, Path::new("t")).into_snapshot();
+        assert_eq!(problems, []);
+        let ports: Vec<String> = snapshot
+            .ports()
+            .iter()
+            .map(|(protocol, port)| format!("{protocol}/{port}"))
+            .collect();
+        assert_eq!(ports, ["TCP/100", "TCP/200", "TCP/5432", "TCP/8080", "UDP/53"]);
+    }
+}

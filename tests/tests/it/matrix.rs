@@ -129,6 +129,45 @@ fn a_pull_request_is_told_what_it_opens() -> Result<()> {
 }
 
 #[test]
+fn what_a_block_of_addresses_opens_is_compared_when_asked_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let manifests = |block: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: web, namespace: shop}}, spec: {{}}}}\n---\n\
+             {{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: out, namespace: shop}}, spec: {{podSelector: {{}}, \
+             policyTypes: [Egress], egress: [{{to: [{{ipBlock: {{cidr: {block}}}}}]}}]}}}}\n"
+        )
+    };
+    let (before, after) = (
+        folder.path().join("before.yaml"),
+        folder.path().join("after.yaml"),
+    );
+    std::fs::write(&before, manifests("198.51.100.0/28"))?;
+    std::fs::write(&after, manifests("198.51.100.0/24"))?;
+    let diff = |words: &str| {
+        Npv::new(words)?
+            .arg("-f")
+            .arg(&before)
+            .arg("--diff")
+            .arg(&after)
+            .run()
+    };
+    let ran = diff("matrix --port 80")?.expect(0)?;
+    assert!(ran.complaint()?.contains("--external"), "{}", ran.err);
+    let ran = diff("matrix --port 80 --external")?.expect(1)?;
+    assert!(
+        ran.out.contains("opened      shop/web → 198.51.100.0/24 TCP/80"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.contains("1 opened, 0 closed") && ran.err.is_empty(),
+        "{ran:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn an_intent_that_is_broken_is_told_in_every_format() -> Result<()> {
     for format in ["table", "wide", "json", "csv", "dot", "mermaid", "html"] {
         let ran = matrix(&format!("-o {format} --intent {GUIDE}/intent.yaml"))?.expect(1)?;

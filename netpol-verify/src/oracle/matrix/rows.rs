@@ -222,14 +222,14 @@ impl Cache {
         if !group.is_source {
             return;
         }
-        // Two groups meet in up to four ways.
-        row.resize(view.groups.len() * 4, UNASKED);
+        let ways = view.ways();
+        row.resize(view.groups.len() * ways, UNASKED);
         let shown: Vec<bool> = view.groups.iter().map(|to| view.is_shown(group, to)).collect();
         for (number, to) in (0..).zip(&view.members) {
             if !shown.get(to.group as usize).is_some_and(|shown| *shown) || std::ptr::eq(from, to) {
                 continue;
             }
-            let slot = to.group as usize * 4 + view.relation(from, to);
+            let slot = to.group as usize * ways + view.relation(from, to);
             let Some(answer) = row.get_mut(slot) else { continue };
             if *answer == UNASKED {
                 *answer = ask(from, to);

@@ -295,6 +295,15 @@ impl<'a> View<'a> {
         }
     }
 
+    /// In how many ways two groups may meet at most.
+    pub(super) fn ways(&self) -> usize {
+        if self.groups.iter().any(|group| group.is_on_host) {
+            1 << self.clusters.len()
+        } else {
+            1
+        }
+    }
+
     /// Calls with each meeting of two groups; no pod meets itself.
     pub(super) fn meetings(&self, from: u32, to: u32, mut each: impl FnMut(Meeting)) {
         let (Some(one), Some(other)) = (self.groups.get(from as usize), self.groups.get(to as usize)) else {
