@@ -22,7 +22,7 @@
 //! - [`judge`]: expectation and outcome side by side, and the verdict, one exhaustive table.
 //! - [`finding`]: verdicts of one kind gathered under a stable code.
 //! - [`report`]: the run, as a table or as JSON.
-//! - [`oracle`]: what people ask of the policies alone, and how it is shown.
+//! - [`oracle`]: what people ask without packets: who may reach whom, why, and what a change opens.
 //! - [`lint`]: what is valid and surely wrong in policies, without packets.
 //! - [`lab`]: a virtual cluster of network namespaces with enforcers, correct and faulty.
 //! - [`suite`]: scenarios and conformance cases as data, and the runner.

@@ -7,6 +7,7 @@ mod input;
 mod lab;
 mod lint;
 mod manual;
+mod matrix;
 mod options;
 mod stream;
 
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Lab(command) => lab::main(command),
         Command::Explain(options) => explain::main(&options),
         Command::Lint(options) => lint::main(&options),
+        Command::Matrix(arguments) => matrix::main(&arguments),
         Command::Doctor(options) => doctor::main(&options),
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
         Command::Man { out } => manual::man(out.as_deref(), Arguments::command()),

@@ -36,6 +36,8 @@ pub(super) enum Command {
     Explain(ExplainOptions),
     /// What is valid and surely wrong in policies: exits with 1 where something is. Needs no rights and no packets.
     Lint(LintOptions),
+    /// Who may reach whom, from policies alone, and what a change opens and closes.
+    Matrix(super::matrix::MatrixArguments),
     /// What this machine can do, and what each lack costs.
     Doctor(OutputOptions),
     /// Print completions for a shell.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     bits::{BitSet, Square},
-    decision::{Decision, Direction, End, Expectation, Traffic, Unspecified},
+    decision::{Decision, Direction, Expectation, Traffic, Unspecified},
     port::NameId,
     rule::{Peers, Rule},
     set::{CompiledAdmin, NO_CLASS, PodEntry, PolicySet},
@@ -107,7 +107,19 @@ impl PolicySet {
     }
 }
 
-impl Matrix<'_> {
+impl<'a> Matrix<'a> {
+    /// The set it is made from.
+    #[must_use]
+    pub const fn set(&self) -> &'a PolicySet {
+        self.set
+    }
+
+    /// The protocol and port it is about.
+    #[must_use]
+    pub const fn port(&self) -> (Protocol, u16) {
+        (self.protocol, self.port)
+    }
+
     /// Whether a pod may reach another one in a family; `None` where there is no such pair of addresses.
     ///
     /// Pods whose address is not known are the same in both families.
@@ -139,15 +151,12 @@ impl Matrix<'_> {
     /// The question that a cell answers.
     #[must_use]
     pub fn traffic(&self, from: PodId, to: PodId, family: Family) -> Option<Traffic> {
-        let end = |pod: PodId| {
-            let entry = self.set.entry(pod)?;
-            entry.class(family)?;
-            Some(End::Pod {
-                name: entry.name.clone(),
-                address: entry.ips.iter().copied().find(|ip| Family::of(*ip) == family),
-            })
-        };
-        Some(Traffic::direct(end(from)?, end(to)?, self.protocol, self.port))
+        Some(Traffic::direct(
+            self.set.end(from, family)?,
+            self.set.end(to, family)?,
+            self.protocol,
+            self.port,
+        ))
     }
 
     /// The whole matrix of a family written out: for every pod, in the order of their numbers, the pods that it may reach for

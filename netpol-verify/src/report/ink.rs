@@ -5,6 +5,21 @@ use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use super::RunVerdict;
 use crate::finding::Verdict;
 
+/// How a cell without a verdict looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shade {
+    /// As text.
+    Plain,
+    /// A path that is open.
+    Open,
+    /// What steps back.
+    Faint,
+    /// What nobody can tell.
+    Unsure,
+    /// Neither one nor the other.
+    Mixed,
+}
+
 /// How to draw: decided by the caller, who knows the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -54,6 +69,13 @@ impl Style {
         table
     }
 
+    /// As [`Style::grid`], without lines between rows: for cells of one word.
+    pub(crate) fn dense_grid(self) -> Table {
+        let mut table = self.grid();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+        table
+    }
+
     /// A cell in the colour of a verdict.
     pub(crate) fn cell(self, text: String, verdict: Verdict) -> Cell {
         let cell = Cell::new(text).fg(colour(verdict));
@@ -61,6 +83,18 @@ impl Style {
             cell.add_attribute(Attribute::Bold)
         } else {
             cell
+        }
+    }
+
+    /// A cell without a verdict.
+    pub(crate) fn shaded(self, text: String, shade: Shade) -> Cell {
+        let cell = Cell::new(text);
+        match shade {
+            Shade::Plain => cell,
+            Shade::Open => cell.fg(Color::Green),
+            Shade::Faint => cell.add_attribute(Attribute::Dim),
+            Shade::Unsure => cell.fg(Color::Cyan),
+            Shade::Mixed => cell.fg(Color::Yellow),
         }
     }
 

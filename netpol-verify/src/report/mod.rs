@@ -19,6 +19,7 @@ pub use document::{
 };
 pub use escape::escape;
 pub(crate) use escape::escape_to;
+pub(crate) use ink::Shade;
 pub use ink::Style;
 pub(crate) use json::harmless;
 pub use json::{json, schema, schema_text};
@@ -29,4 +30,4 @@ pub use table::table;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

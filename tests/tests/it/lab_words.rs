@@ -18,6 +18,7 @@ fn every_command_helps_and_names_the_exit_codes() -> Result<()> {
         "lab verify --help",
         "lint --help",
         "doctor --help",
+        "matrix --help",
         "--version",
     ] {
         let ran = Npv::new(words)?.run()?.expect(0)?;

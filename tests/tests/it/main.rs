@@ -38,6 +38,8 @@ mod losses;
 mod oracle_explain;
 // Bombs, garbage, a hundred thousand policies, thousands of pods.
 mod oracle_size;
+// Who may reach whom from manifests alone: filters, formats, comparisons, pipes.
+mod matrix;
 // What the sensor sees on a real kernel: sent, delivered, dropped and why; attaching.
 mod sensor;
 // Packets with more headers than usual.
