@@ -66,9 +66,9 @@ pub(super) fn main(options: &ExplainOptions) -> ExitCode {
 }
 
 fn run(options: &ExplainOptions) -> Result<Exit, ExplainError> {
-    let question = Question::parse(&options.from, &options.to, options.input.home())?;
     let intent = options.intent.as_deref().map(intent_at).transpose()?;
     let input = options.input.read()?;
+    let question = Question::parse(&options.from, &options.to, &input.home)?;
     let explained = Explained::new(&input.snapshot, &input.set, question, intent.as_ref())?;
     match options.print.output {
         Output::Table => say(&explained_text(&explained, style()))?,

@@ -4,9 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::stream::complain;
+use super::{exit::Exit, stream::complain};
 use crate::{
-    cluster::{Loaded, Locator, Problem, Snapshot},
+    cluster::{Access, LiveCluster, LiveError, Loaded, Locator, Problem, Snapshot},
     policy::{PolicySet, compile},
 };
 
@@ -40,6 +40,8 @@ pub(super) struct Input {
     pub(super) problems: Vec<Problem>,
     /// What finds the lines of fields in it.
     pub(super) locator: Locator,
+    /// The namespace of names that give none: the one that was asked for, the context's, or `default`.
+    pub(super) home: String,
 }
 
 impl Input {
@@ -73,48 +75,75 @@ pub(super) enum InputError {
         "nothing in the manifests could be taken: no pod, workload or policy is in them; see the problems above"
     )]
     Empty,
+    #[error("starting the runtime: {0}")]
+    Runtime(#[source] std::io::Error),
+    #[error("{0}; or give manifests by -f")]
+    Live(#[from] Box<LiveError>),
+}
+
+impl From<LiveError> for InputError {
+    fn from(error: LiveError) -> Self {
+        Self::Live(Box::new(error))
+    }
 }
 
 impl InputError {
     /// What the command ends with.
-    pub(super) const fn exit(&self) -> super::exit::Exit {
+    pub(super) const fn exit(&self) -> Exit {
         match self {
-            Self::Empty => super::exit::Exit::Usage,
+            Self::Empty => Exit::Usage,
+            Self::Runtime(_) | Self::Live(_) => Exit::Environment,
         }
     }
 }
 
 impl InputOptions {
-    /// The namespace of names that give none.
-    pub(super) fn home(&self) -> &str {
-        self.namespace.as_deref().unwrap_or("default")
-    }
-
-    /// How long one answer of the API server may take.
-    pub(super) const fn timeout(&self) -> Duration {
-        Duration::from_secs(self.request_timeout)
-    }
-
     /// Reads and compiles, and says every problem on standard error.
     pub(super) fn read(&self) -> Result<Input, InputError> {
-        let input = self.load();
+        let input = self.load()?;
         input.complain()?;
         Ok(input)
     }
 
     /// Reads and compiles, for a command that has a place of its own for problems.
-    pub(super) fn load(&self) -> Input {
-        let mut loaded = Loaded::from_paths_in(&self.filenames, self.namespace.as_deref());
+    pub(super) fn load(&self) -> Result<Input, InputError> {
+        let (mut loaded, home) = if self.filenames.is_empty() {
+            self.live()?
+        } else {
+            (
+                Loaded::from_paths_in(&self.filenames, self.namespace.as_deref()),
+                "default".to_owned(),
+            )
+        };
         let locator = loaded.take_locator();
         let (snapshot, mut problems) = loaded.into_snapshot();
         let (set, mut more) = compile(&snapshot);
         locator.settle_problems(&mut more);
         problems.extend(more);
-        Input {
+        Ok(Input {
             snapshot,
             set,
             problems,
             locator,
-        }
+            home: self.namespace.clone().unwrap_or(home),
+        })
+    }
+
+    /// Reads the cluster of the kubeconfig context; the second value is the context's namespace.
+    fn live(&self) -> Result<(Loaded, String), InputError> {
+        let access = Access {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            request_timeout: Some(Duration::from_secs(self.request_timeout)),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(InputError::Runtime)?;
+        runtime.block_on(async {
+            let cluster = LiveCluster::find(&access).await?;
+            let home = cluster.namespace().to_owned();
+            Ok((cluster.load().await?, home))
+        })
     }
 }

@@ -58,7 +58,8 @@ enum LintError {
 impl LintError {
     const fn exit(&self) -> Exit {
         match self {
-            Self::Input(_) | Self::Intent { .. } => Exit::Usage,
+            Self::Input(error) => error.exit(),
+            Self::Intent { .. } => Exit::Usage,
             Self::Json(_) | Self::Output(_) => Exit::Environment,
         }
     }
@@ -73,7 +74,7 @@ pub(super) fn main(options: &LintOptions) -> ExitCode {
 }
 
 fn carry_out(options: &LintOptions) -> Result<Exit, LintError> {
-    let mut input = options.input.load();
+    let mut input = options.input.load()?;
     if input.is_empty() {
         input.complain()?;
     }

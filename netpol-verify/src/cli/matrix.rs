@@ -113,12 +113,12 @@ pub(super) fn main(arguments: &MatrixArguments) -> ExitCode {
     match run(arguments) {
         Ok(exit) => exit.into(),
         Err(error @ MatrixError::Write(_)) => fail(Exit::Environment, &error),
+        Err(MatrixError::Input(error)) => fail(error.exit(), &error),
         Err(error) => fail(Exit::Usage, &error),
     }
 }
 
 fn run(arguments: &MatrixArguments) -> Result<Exit, MatrixError> {
-    let selection = arguments.selection();
     let (is_diff, output) = (arguments.diff.is_some(), arguments.output);
     if is_diff
         && !matches!(
@@ -137,6 +137,7 @@ fn run(arguments: &MatrixArguments) -> Result<Exit, MatrixError> {
         return Err(MatrixError::Output("markdown", "without --diff", others));
     }
     let input = arguments.input.read()?;
+    let selection = arguments.selection(&input.home);
     if let Some(other) = &arguments.diff {
         return arguments.compare(&input, other, &selection);
     }
@@ -200,8 +201,7 @@ fn run(arguments: &MatrixArguments) -> Result<Exit, MatrixError> {
 }
 
 impl MatrixArguments {
-    fn selection(&self) -> Selection {
-        let home = self.input.home();
+    fn selection(&self, home: &str) -> Selection {
         let names = |texts: &[String]| {
             let name = |text: &String| {
                 text.parse()

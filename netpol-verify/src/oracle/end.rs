@@ -136,7 +136,7 @@ fn end(text: &str, home: &str) -> Result<AskedEnd, ParseEndError> {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte))
     };
     let parts: Vec<&str> = text.split('/').collect();
-    if !parts.iter().all(|part| is_name(part)) {
+    if !parts.iter().all(is_name) {
         return Err(ParseEndError::End(text.to_owned()));
     }
     const SERVICE: [&str; 3] = ["svc", "service", "services"];

@@ -10,7 +10,7 @@ impl BitSet {
     /// All numbers below `len`.
     pub(crate) fn full(len: u32) -> Self {
         let mut words = vec![u64::MAX; len as usize / 64];
-        if len % 64 != 0 {
+        if !len.is_multiple_of(64) {
             words.push((1 << (len % 64)) - 1);
         }
         Self { words }

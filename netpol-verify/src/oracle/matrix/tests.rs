@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     cluster::{Loaded, Snapshot},
-    policy::{Intent, PolicySet, compile},
     pinned::pinned,
+    policy::{Intent, PolicySet, compile},
     report::Style,
 };
 
