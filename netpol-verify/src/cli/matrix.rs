@@ -29,7 +29,7 @@ pub(super) struct MatrixArguments {
     all_namespaces: bool,
     /// Only pairs of which one end has these labels, as kubectl spells them: `app=web,tier in (a,b),!canary`.
     #[arg(long, short = 'l', value_name = "SELECTOR", value_parser = oracle::selector)]
-    selector: Option<kube::core::Selector>,
+    selector: Option<oracle::Selector>,
     /// Only these sources: namespace/pod, namespace/workload or namespace/*; may be repeated.
     #[arg(long, value_name = "NAME")]
     from: Vec<String>,

@@ -1,6 +1,13 @@
 //! Text to documents: splits a YAML or JSON stream so that one broken document does not stop the rest, and finds lines.
 
-use std::{cell::OnceCell, collections::BTreeMap, fmt, thread};
+use std::{
+    cell::OnceCell,
+    collections::BTreeMap,
+    fmt,
+    panic::{self, AssertUnwindSafe},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
@@ -17,15 +24,26 @@ const MAX_ALIAS_NODES: usize = 50_000;
 /// Aliases may add this many bytes of text.
 const MAX_ALIAS_BYTES: usize = 16 << 20;
 
+/// A processor takes this many documents before another one helps.
+const WORTH_A_THREAD: usize = 16;
+
 /// One document of a stream.
 #[derive(Debug)]
 pub(crate) struct Document<'a> {
-    text: &'a str,
-    /// The line in the file of the text's first line, from 1.
-    first_line: u64,
+    piece: Piece<'a>,
     /// The line in the file of the first line that is not blank, comment or marker.
     pub(crate) line: u64,
     located: OnceCell<Option<Located>>,
+}
+
+/// A document's text and where it stands.
+#[derive(Clone, Copy, Debug)]
+struct Piece<'a> {
+    text: &'a str,
+    /// The line in the file of the text's first line, from 1.
+    first_line: u64,
+    /// As [`Document::line`].
+    line: u64,
 }
 
 /// Why a document could not be read.
@@ -82,52 +100,124 @@ pub(crate) fn split(text: &str) -> Vec<Document<'_>> {
 fn push<'a>(documents: &mut Vec<Document<'a>>, text: Option<&'a str>, first_line: u64, content: Option<u64>) {
     if let (Some(text), Some(line)) = (text, content) {
         documents.push(Document {
-            text,
-            first_line,
+            piece: Piece {
+                text,
+                first_line,
+                line,
+            },
             line,
             located: OnceCell::new(),
         });
     }
 }
 
-impl Document<'_> {
-    /// The values in it and the line of each: one, or several where JSON values follow one another.
-    pub(crate) fn values(&self) -> Result<Vec<(Value, u64)>, DocumentError> {
+/// The values that each of some documents holds, and the line of each value: one, or several where JSON values follow one
+/// another. Documents are read on all processors at once.
+pub(crate) fn values(documents: &[Document<'_>]) -> Vec<Result<Vec<(Value, u64)>, DocumentError>> {
+    let pieces: Vec<Piece<'_>> = documents.iter().map(|document| document.piece).collect();
+    let read = on_deep_stacks(pieces.len(), |at| pieces.get(at).map(|piece| piece.values()));
+    pieces
+        .iter()
+        .zip(read)
+        .map(|(piece, read)| read.flatten().unwrap_or_else(|| Err(piece.failed())))
+        .collect()
+}
+
+/// Does a number of jobs on threads whose stacks have a known size, whoever calls; `None` for a job that panicked, and for
+/// all where no thread could be had.
+fn on_deep_stacks<T: Send>(jobs: usize, job: impl Fn(usize) -> T + Sync) -> Vec<Option<T>> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let workers = processors.min(jobs.div_ceil(WORTH_A_THREAD));
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= jobs {
+                return done;
+            }
+            done.push((at, panic::catch_unwind(AssertUnwindSafe(|| job(at))).ok()));
+        }
+    };
+    let mut results: Vec<Option<T>> = (0..jobs).map(|_| None).collect();
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..workers)
+            .filter_map(|_| {
+                let thread = thread::Builder::new()
+                    .name("yaml".to_owned())
+                    .stack_size(STACK_BYTES);
+                thread.spawn_scoped(scope, work).ok()
+            })
+            .collect();
+        for (at, result) in running
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .flatten()
+        {
+            if let Some(slot) = results.get_mut(at) {
+                *slot = result;
+            }
+        }
+    });
+    results
+}
+
+impl Piece<'_> {
+    fn values(self) -> Result<Vec<(Value, u64)>, DocumentError> {
         if let Some(values) = self.json() {
             return Ok(values);
         }
-        Ok(vec![(self.read()?, self.line)])
+        Ok(vec![(self.parse()?, self.line)])
     }
 
+    /// Reads it; the parser recurses, so the caller has a deep stack.
+    fn parse<T: de::DeserializeOwned>(self) -> Result<T, DocumentError> {
+        serde_saphyr::from_str_with_options(self.text, options(self.text.len()))
+            .map_err(|error| explained(&error, self.first_line, self.line))
+    }
+
+    fn failed(self) -> DocumentError {
+        DocumentError {
+            line: self.line,
+            message: "the YAML parser panicked on this document, or had no memory for a thread".to_owned(),
+        }
+    }
+
+    /// JSON is YAML, but its own parser is faster, knows streams, and keeps its number rules.
+    fn json(self) -> Option<Vec<(Value, u64)>> {
+        if !self.text.trim_start().starts_with('{') {
+            return None;
+        }
+        let mut stream = serde_json::Deserializer::from_str(self.text).into_iter::<Value>();
+        let mut values = Vec::new();
+        // Counted on from value to value: a dump of a cluster is a stream of thousands.
+        let (mut counted, mut line) = (0, self.first_line);
+        loop {
+            let start = stream.byte_offset();
+            let Some(value) = stream.next() else {
+                return Some(values);
+            };
+            let rest = self.text.get(start..).unwrap_or_default();
+            let begin = start + rest.len() - rest.trim_start().len();
+            let passed = self.text.get(counted..begin).unwrap_or_default();
+            line += passed.bytes().filter(|byte| *byte == b'\n').count() as u64;
+            counted = begin;
+            values.push((value.ok()?, line));
+        }
+    }
+}
+
+impl Document<'_> {
     /// Reads it straight into a type, with lines kept where the type asks for them.
-    ///
-    /// A thread of its own gives the parser a stack of known size, whoever calls, and keeps a panic in it away.
     pub(crate) fn read<T: de::DeserializeOwned + Send>(&self) -> Result<T, DocumentError> {
-        let (text, first_line, line) = (self.text, self.first_line, self.line);
-        let parse = || {
-            serde_saphyr::from_str_with_options(text, options(text.len()))
-                .map_err(|error| explained(&error, first_line, line))
-        };
-        let failed = |what: String| DocumentError {
-            line,
-            message: format!("the YAML parser failed: {what}"),
-        };
-        thread::scope(|scope| {
-            let worker = thread::Builder::new()
-                .name("yaml".to_owned())
-                .stack_size(STACK_BYTES);
-            let running = worker
-                .spawn_scoped(scope, parse)
-                .map_err(|error| failed(error.to_string()))?;
-            running
-                .join()
-                .unwrap_or_else(|_| Err(failed("it panicked on this document".to_owned())))
-        })
+        let piece = self.piece;
+        let mut read = on_deep_stacks(1, |_| piece.parse());
+        read.pop().flatten().unwrap_or_else(|| Err(piece.failed()))
     }
 
     /// A line of this document as a line of the file.
     pub(crate) fn line_in_file(&self, line: u64) -> u64 {
-        self.first_line + line.saturating_sub(1)
+        self.piece.first_line + line.saturating_sub(1)
     }
 
     /// The line in the file of a field; of its nearest ancestor when the field is not there.
@@ -177,29 +267,6 @@ impl Document<'_> {
         self.located
             .get_or_init(|| self.read::<Spanned<Node>>().ok().map(Located::from))
             .as_ref()
-    }
-
-    /// JSON is YAML, but its own parser is faster, knows streams, and keeps its number rules.
-    fn json(&self) -> Option<Vec<(Value, u64)>> {
-        if !self.text.trim_start().starts_with('{') {
-            return None;
-        }
-        let mut stream = serde_json::Deserializer::from_str(self.text).into_iter::<Value>();
-        let mut values = Vec::new();
-        // Counted on from value to value: a dump of a cluster is a stream of thousands.
-        let (mut counted, mut line) = (0, self.first_line);
-        loop {
-            let start = stream.byte_offset();
-            let Some(value) = stream.next() else {
-                return Some(values);
-            };
-            let rest = self.text.get(start..).unwrap_or_default();
-            let begin = start + rest.len() - rest.trim_start().len();
-            let passed = self.text.get(counted..begin).unwrap_or_default();
-            line += passed.bytes().filter(|byte| *byte == b'\n').count() as u64;
-            counted = begin;
-            values.push((value.ok()?, line));
-        }
     }
 }
 

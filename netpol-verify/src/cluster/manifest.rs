@@ -19,6 +19,8 @@ use super::{
 
 /// More than any dump of a cluster this is meant for; a device file must not fill the memory.
 const MAX_FILE_BYTES: u64 = 512 << 20;
+/// So many documents are parsed before they are converted.
+const DOCUMENTS_AT_ONCE: usize = 1024;
 /// Messages quote the input, which may be hostile in length.
 const MAX_MESSAGE_CHARS: usize = 400;
 
@@ -236,39 +238,40 @@ impl Loaded {
     }
 
     fn take_text(&mut self, text: &str, file: &Path) {
-        for document in document::split(text) {
-            let values = match document.values() {
-                Ok(values) => values,
-                Err(error) => {
-                    let place = Place {
-                        file: file.to_owned(),
-                        line: error.line,
-                    };
-                    let message = bounded(format!(
-                        "{}; the document is left out: expected YAML or JSON",
-                        error.message
-                    ));
-                    self.problems.push(Problem {
-                        place,
+        // Some at a time: what a whole dump of a cluster holds need not be in memory twice.
+        for documents in document::split(text).chunks(DOCUMENTS_AT_ONCE) {
+            for (document, values) in documents.iter().zip(document::values(documents)) {
+                match values {
+                    Ok(values) => self.take_document(document, values, file),
+                    Err(error) => self.problems.push(Problem {
+                        place: Place {
+                            file: file.to_owned(),
+                            line: error.line,
+                        },
                         object: None,
                         path: None,
-                        message,
-                    });
-                    continue;
+                        message: bounded(format!(
+                            "{}; the document is left out: expected YAML or JSON",
+                            error.message
+                        )),
+                    }),
                 }
-            };
-            let located = (values.len() == 1).then_some(&document);
-            let namespace = self.namespace.clone();
-            for (value, line) in values {
-                let source = Source {
-                    file,
-                    line,
-                    document: located,
-                    prefix: FieldPath::default(),
-                    namespace: namespace.as_deref().unwrap_or("default"),
-                };
-                self.take(value, &source, None);
             }
+        }
+    }
+
+    fn take_document(&mut self, document: &Document<'_>, values: Vec<(Value, u64)>, file: &Path) {
+        let located = (values.len() == 1).then_some(document);
+        let namespace = self.namespace.clone();
+        for (value, line) in values {
+            let source = Source {
+                file,
+                line,
+                document: located,
+                prefix: FieldPath::default(),
+                namespace: namespace.as_deref().unwrap_or("default"),
+            };
+            self.take(value, &source, None);
         }
     }
 

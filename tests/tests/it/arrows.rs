@@ -51,7 +51,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "lint/written.rs",
         ],
     ),
-    ("kube", &["cluster/live/"]),
+    ("kube", &["cluster/live/", "oracle/matrix/labels.rs"]),
     ("netpol_verify_ebpf", &["sensor/", "bus/", "observe/", "suite/"]),
     ("aya", &["sensor/", "kernel/"]),
     ("comfy_table", &["report/", "cli/"]),

@@ -145,7 +145,7 @@ spec:
             let raw = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
             assert_eq!(text.lines().find(|line| line.contains(raw)), None, "{words}");
         }
-        assert!(ran.out.contains("NPL005"), "{}", ran.out);
+        assert!(ran.out.contains("NPL001"), "{}", ran.out);
     }
     Ok(())
 }

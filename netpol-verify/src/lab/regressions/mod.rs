@@ -37,16 +37,15 @@ pub(super) fn file(
 }
 
 fn questions(text: &str) -> Vec<Question> {
-    document::split(text)
-        .iter()
-        .filter(|document| {
-            document
-                .values()
-                .unwrap()
-                .iter()
-                .any(|(value, _)| value["kind"] == question::KIND)
+    let documents = document::split(text);
+    document::values(&documents)
+        .into_iter()
+        .zip(&documents)
+        .filter(|(values, _)| {
+            let values = values.as_ref().unwrap();
+            values.iter().any(|(value, _)| value["kind"] == question::KIND)
         })
-        .map(|document| document.read().unwrap())
+        .map(|(_, document)| document.read().unwrap())
         .collect()
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use kube::core::{Expression, Selector};
+use kube::core::Expression;
+pub use kube::core::Selector;
+pub(super) use kube::core::SelectorExt;
 
 /// The text is no label selector.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,9 +83,7 @@ fn value(text: &str) -> Option<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use kube::core::SelectorExt as _;
-
-    use super::selector;
+    use super::{SelectorExt as _, selector};
 
     #[test]
     fn a_selector_selects_as_kubectls_does() {

@@ -33,7 +33,7 @@ pub use dot::dot;
 pub use html::html;
 pub use intent::{Break, break_lines, breaks};
 pub use json::{Document, json, matrix_schema_text};
-pub use labels::{ParseSelectorError, selector};
+pub use labels::{ParseSelectorError, Selector, selector};
 pub use mermaid::mermaid;
 pub use port::{ParsePortError, Port, ports_of};
 pub use rows::{Expect, Row, RowAnswer};

@@ -1,7 +1,6 @@
 //! Which pairs are looked at: namespaces, labels, sources and destinations.
 
-use kube::core::{Selector, SelectorExt as _};
-
+use super::labels::{Selector, SelectorExt as _};
 use crate::cluster::{ObjectName, Pod, Snapshot};
 
 /// Which pairs are shown. A pair is, when its source and its destination are taken and one of them is in the focus.

@@ -18,10 +18,9 @@ pub(super) type Fault = (FieldPath, String);
 
 /// The world's manifests by kind and name. What cannot be read is reported where the world is loaded.
 pub(super) fn known(world: &str) -> Known {
-    let documents = document::split(world);
-    let values = documents
-        .iter()
-        .filter_map(|document| document.values().ok())
+    let values = document::values(&document::split(world))
+        .into_iter()
+        .filter_map(Result::ok)
         .flatten();
     let objects = values.flat_map(|(mut value, _)| match value.get_mut("items") {
         Some(Value::Array(items)) => std::mem::take(items),
