@@ -262,6 +262,17 @@ mod tests {
         );
     }
 
+    /// Whether a CNI drops or rejects is its own choice.
+    #[test]
+    fn r33_a_rejection_and_a_drop_are_one_denial() {
+        let rejected = all_outcomes()
+            .into_iter()
+            .filter(|outcome| matches!(outcome, Outcome::Rejected { .. }))
+            .map(|outcome| judge(decision(Expectation::Deny), outcome).verdict);
+        let dropped = judge(decision(Expectation::Deny), dropped(DropClass::Policy)).verdict;
+        assert!(rejected.clone().count() > 0 && rejected.into_iter().all(|verdict| verdict == dropped));
+    }
+
     #[test]
     fn only_an_enforcers_drop_enforces() {
         for class in [

@@ -31,16 +31,6 @@ mod side;
 mod suggest;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_explain;
-#[cfg(test)]
-mod tests_intent;
-#[cfg(test)]
-mod tests_random;
-#[cfg(test)]
-mod tests_tiers;
-#[cfg(test)]
-mod tests_world;
 
 pub use between::{between, facing};
 pub use compile::compile;

@@ -93,7 +93,7 @@ fn after(address: IpAddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::tests_world::{ALL, given},
+        super::tests::world::{ALL, given},
         outside,
     };
 

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 /// Who may log in, each with a context of that name: `admin` may do everything, the others what a test grants them.
-pub(super) const USERS: [&str; 4] = ["admin", "nobody", "reader", "partial"];
+pub(super) const USERS: [&str; 5] = ["admin", "nobody", "reader", "partial", "shipped"];
 
 /// The address in the server's own namespace.
 pub(super) const ADDRESS: &str = "10.99.0.1";

@@ -221,3 +221,24 @@ fn a_server_that_falls_silent_or_dies_is_given_up() -> Result<()> {
     assert!(cause.contains("refused"), "{cause}");
     Ok(())
 }
+
+/// The role that is shipped gives what reading needs, and a test would not see more: it may list and nothing else.
+#[test]
+fn the_role_that_is_shipped_is_enough() -> Result<()> {
+    let Some(server) = ApiServer::shared("the_role_that_is_shipped_is_enough")? else {
+        return Ok(());
+    };
+    let text = std::fs::read_to_string(crate::source::workspace().join("deploy/reader.yaml"))?;
+    let role: Value = serde_saphyr::from_str(&text)?;
+    let rules = role["rules"].as_array().context("the role has rules")?;
+    assert!(
+        rules
+            .iter()
+            .all(|rule| rule["verbs"] == serde_json::json!(["list"])),
+        "{text}"
+    );
+    server.grant("shipped", rules)?;
+    let loaded = load(&server, &server.access("shipped"))??;
+    assert_eq!(loaded.problems, []);
+    Ok(())
+}

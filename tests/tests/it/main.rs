@@ -6,6 +6,8 @@ mod arrows;
 mod attachment;
 // Whether a real API server may be read: credentials, rights, servers that are silent or gone.
 mod cluster_access;
+// `explain`, `matrix` and `lint` on the cluster of a kubeconfig.
+mod cluster_commands;
 // A live cluster is read through a real API server, and gives the same answers as its manifests.
 mod cluster_live;
 // What a real API server refuses is a problem here too, and what it takes is none.

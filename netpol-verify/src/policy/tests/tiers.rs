@@ -2,7 +2,7 @@
 
 use super::{
     Expectation, Traffic, Translation, Unspecified,
-    tests_world::{Case, DENY_ALL, ask, end, given, given_with},
+    world::{Case, DENY_ALL, ask, end, given, given_with},
 };
 use crate::net::Protocol;
 

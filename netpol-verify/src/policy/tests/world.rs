@@ -8,8 +8,8 @@ use crate::{
     net::{Family, Protocol},
 };
 
-pub(super) const ALL: &str = "podSelector: {}";
-pub(super) const DENY_ALL: &str = "{podSelector: {}, policyTypes: [Ingress, Egress]}";
+pub(in crate::policy) const ALL: &str = "podSelector: {}";
+pub(in crate::policy) const DENY_ALL: &str = "{podSelector: {}, policyTypes: [Ingress, Egress]}";
 
 /// Two namespaces on two nodes; every pod dual stack: 10.0.0.N and fd00::N.
 const WORLD: &str = "
@@ -63,19 +63,19 @@ spec: {hostNetwork: true, nodeName: node-1}
 status: {podIPs: [{ip: 192.0.2.1}]}
 ";
 
-pub(super) struct Case {
-    pub(super) snapshot: Snapshot,
-    pub(super) set: PolicySet,
-    pub(super) problems: Vec<Problem>,
+pub(in crate::policy) struct Case {
+    pub(in crate::policy) snapshot: Snapshot,
+    pub(in crate::policy) set: PolicySet,
+    pub(in crate::policy) problems: Vec<Problem>,
 }
 
 /// The world with policies, each given as its `spec` in namespace `shop`.
-pub(super) fn given(specs: &[&str]) -> Case {
+pub(in crate::policy) fn given(specs: &[&str]) -> Case {
     given_with(specs, &[])
 }
 
 /// The world with NetworkPolicies and ClusterNetworkPolicies, each given as its `spec`.
-pub(super) fn given_with(specs: &[&str], cluster: &[&str]) -> Case {
+pub(in crate::policy) fn given_with(specs: &[&str], cluster: &[&str]) -> Case {
     let mut policies: Vec<String> = specs
         .iter()
         .enumerate()
@@ -105,7 +105,7 @@ pub(super) fn given_with(specs: &[&str], cluster: &[&str]) -> Case {
     }
 }
 
-pub(super) fn end(text: &str, family: u8) -> End {
+pub(in crate::policy) fn end(text: &str, family: u8) -> End {
     match text {
         "node-1" | "node-2" => End::Node {
             name: text.into(),
@@ -139,7 +139,7 @@ pub(super) fn end(text: &str, family: u8) -> End {
     }
 }
 
-pub(super) fn ask(from: &str, to: &str, protocol: Protocol, port: u16) -> Traffic {
+pub(in crate::policy) fn ask(from: &str, to: &str, protocol: Protocol, port: u16) -> Traffic {
     // A pod answers in the family of the address that it faces.
     let is_v6 = |text: &str| text.parse::<std::net::Ipv6Addr>().is_ok();
     let family = if is_v6(from) || is_v6(to) { 6 } else { 4 };
@@ -147,11 +147,11 @@ pub(super) fn ask(from: &str, to: &str, protocol: Protocol, port: u16) -> Traffi
 }
 
 impl Case {
-    pub(super) fn expects(&self, from: &str, to: &str, port: u16) -> Expectation {
+    pub(in crate::policy) fn expects(&self, from: &str, to: &str, port: u16) -> Expectation {
         self.answer(&ask(from, to, Protocol::Tcp, port))
     }
 
-    pub(super) fn answer(&self, traffic: &Traffic) -> Expectation {
+    pub(in crate::policy) fn answer(&self, traffic: &Traffic) -> Expectation {
         let decision = self.set.decide(traffic);
         if let (End::Pod { name: from, address }, End::Pod { name: to, .. }, None) =
             (&traffic.from, &traffic.to, &traffic.via)
@@ -171,7 +171,7 @@ impl Case {
         decision.expectation
     }
 
-    pub(super) fn allows(&self, from: &str, to: &str, port: u16) -> bool {
+    pub(in crate::policy) fn allows(&self, from: &str, to: &str, port: u16) -> bool {
         match self.expects(from, to, port) {
             Expectation::Allow => true,
             Expectation::Deny => false,
@@ -179,7 +179,7 @@ impl Case {
         }
     }
 
-    pub(super) fn problem(&self) -> String {
+    pub(in crate::policy) fn problem(&self) -> String {
         assert_eq!(self.problems.len(), 1, "{:?}", self.problems);
         self.problems[0].to_string()
     }

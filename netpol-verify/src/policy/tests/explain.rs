@@ -2,7 +2,7 @@
 
 use super::{
     compile, explain,
-    tests_world::{DENY_ALL, ask, given},
+    world::{DENY_ALL, ask, given},
 };
 use crate::net::Protocol;
 
@@ -265,7 +265,7 @@ fn what_administrators_deny_is_opened_by_an_exception_before_their_rule() {
     let egress = "egress: [{action: Deny, to: [{namespaces: {}}]}]";
     let ingress = "ingress: [{action: Deny, from: [{namespaces: {}}]}]";
     for (tier, rules) in [("Admin", egress), ("Admin", ingress), ("Baseline", ingress)] {
-        let case = super::tests_world::given_with(
+        let case = super::world::given_with(
             &[],
             &[
                 &deny(tier, 5, rules),
@@ -287,7 +287,7 @@ fn what_administrators_deny_is_opened_by_an_exception_before_their_rule() {
         );
         assert_eq!((suggestion.also_opens, suggestion.also_isolates), (0, 0));
     }
-    let first = super::tests_world::given_with(&[], &[&deny("Admin", 0, egress)]);
+    let first = super::world::given_with(&[], &[&deny("Admin", 0, egress)]);
     let explanation = explain(
         &first.snapshot,
         &first.set,

@@ -1,8 +1,8 @@
 //! One test a rule of NetworkPolicy v1, named after it.
 
 use super::{
-    Direction, End, Expectation, Traffic, Unspecified, compile,
-    tests_world::{ALL, Case, ask, end, given},
+    Direction, Expectation, Unspecified, compile,
+    world::{ALL, Case, ask, given},
 };
 use crate::net::Protocol;
 
@@ -470,68 +470,6 @@ fn r24_a_host_network_pod_is_unspecified_where_its_two_readings_differ() {
         !closed
             .set
             .is_isolated(&"shop/host".parse().unwrap(), Direction::Ingress)
-    );
-}
-
-#[test]
-fn r28_pods_that_are_over_are_neither_subject_nor_peer() {
-    let case = given(&["{podSelector: {}, policyTypes: [Ingress, Egress]}"]);
-    let unknown = Expectation::Unspecified(Unspecified::UnknownEnd);
-    assert_eq!(case.expects("shop/done", "shop/api", 80), unknown);
-    assert_eq!(case.expects("shop/api", "shop/done", 80), unknown);
-    assert_eq!(case.expects("shop/api", "shop/never", 80), unknown);
-    let mut moved = ask("shop/web", "shop/api", Protocol::Tcp, 80);
-    moved.to = End::Pod {
-        name: "shop/api".parse().unwrap(),
-        address: Some("10.0.0.77".parse().unwrap()),
-    };
-    assert_eq!(case.answer(&moved), unknown, "an address the pod does not have");
-}
-
-#[test]
-fn r28_a_finished_pods_address_under_a_new_pod_is_the_new_pods() {
-    let mut case = given(&[&format!(
-        "{{{ALL}, ingress: [{{from: [{{podSelector: {{matchLabels: {{app: web}}}}}}]}}]}}"
-    )]);
-    let pod = case
-        .snapshot
-        .pods
-        .iter_mut()
-        .find(|pod| pod.name.name == "bare")
-        .unwrap();
-    pod.ips = vec!["10.0.0.6".parse().unwrap()];
-    case.set = compile(&case.snapshot).0;
-    let from = End::Pod {
-        name: "other/bare".parse().unwrap(),
-        address: Some("10.0.0.6".parse().unwrap()),
-    };
-    let traffic = Traffic {
-        from,
-        ..ask("shop/web", "shop/api", Protocol::Tcp, 80)
-    };
-    assert_eq!(
-        case.answer(&traffic),
-        Expectation::Deny,
-        "the labels of the finished pod are gone"
-    );
-}
-
-#[test]
-fn r29_pending_pods_with_an_address_count() {
-    let case = given(&["{podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress]}"]);
-    assert!(!case.allows("shop/web", "shop/db", 80));
-}
-
-#[test]
-fn r30_both_families_are_judged() {
-    let case = given(&[&format!(
-        "{{{ALL}, ingress: [{{from: [{{ipBlock: {{cidr: 'fd00::/64'}}}}]}}]}}"
-    )]);
-    let v6 = Traffic::direct(end("shop/web", 6), end("shop/api", 6), Protocol::Tcp, 80);
-    assert_eq!(case.answer(&v6), Expectation::Allow);
-    assert!(
-        !case.allows("shop/web", "shop/api", 80),
-        "the block says nothing of IPv4"
     );
 }
 

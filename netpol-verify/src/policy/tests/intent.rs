@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     Expectation, Intent, IntentCheck, Unspecified, Wanted,
-    tests_world::{ALL, DENY_ALL, given},
+    world::{ALL, DENY_ALL, given},
 };
 use crate::cluster::Problem;
 

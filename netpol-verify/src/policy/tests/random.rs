@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{
     Expectation, explain,
-    tests_world::{ask, given},
+    world::{ask, given},
 };
 use crate::net::Protocol;
 
