@@ -142,9 +142,9 @@ impl AdminKind {
         }
     }
 
-    /// The most rules that the API takes in one direction.
+    /// The most rules that the API takes in one direction, and the most peers and ports in a rule.
     #[must_use]
-    pub const fn max_rules(self) -> usize {
+    pub const fn max_entries(self) -> usize {
         match self {
             Self::AdminNetworkPolicy | Self::BaselineAdminNetworkPolicy => 100,
             Self::ClusterNetworkPolicy => 25,

@@ -64,17 +64,7 @@ where
     {
         let rules = rules.as_deref().unwrap_or_default();
         let path = FieldPath::of("spec").key(key);
-        if rules.len() > kind.max_rules() {
-            report.refuse(
-                &path,
-                format!(
-                    "has {} rules; the API takes {} at most",
-                    rules.len(),
-                    kind.max_rules()
-                ),
-            );
-            return None;
-        }
+        few_enough(rules.len(), kind.max_entries(), &path, report)?;
         for (index, rule) in rules.iter().enumerate() {
             side.push(self::rule(
                 kind,
@@ -205,15 +195,17 @@ fn rule<R: Written>(
         report.refuse(&path.key(key), "expected at least one peer");
         return None;
     }
+    few_enough(written.len(), kind.max_entries(), &path.key(key), report)?;
     let path_of = path.key(key);
-    let peers = written
+    let peers: Vec<AdminPeer> = written
         .iter()
         .enumerate()
-        .map(|(index, peer)| self::peer(peer, is_egress, action, &path_of.index(index), report))
+        .map(|(index, peer)| self::peer(kind, peer, is_egress, action, &path_of.index(index), report))
         .collect();
     let (key, count) = rule.ports();
     let path_of = path.key(key);
-    let ports = (0..count)
+    few_enough(count, kind.max_entries(), &path_of, report)?;
+    let ports: Vec<AdminPort> = (0..count)
         .map(|index| {
             rule.port(index).unwrap_or_else(|(key, message)| {
                 let path = path_of.index(index);
@@ -223,12 +215,34 @@ fn rule<R: Written>(
             })
         })
         .collect();
+    let is_by_address = |peer: &AdminPeer| {
+        matches!(
+            peer,
+            AdminPeer::Nodes(_) | AdminPeer::Networks(_) | AdminPeer::DomainNames(_)
+        )
+    };
+    if peers.iter().any(is_by_address) && ports.iter().any(|port| matches!(port, AdminPort::Named(_))) {
+        report.refuse(
+            &path_of,
+            "a port's name goes with pods only: nodes, networks and domainNames declare none",
+        );
+        return None;
+    }
     Some(AdminRule {
         name: name.map(str::to_owned),
         action,
         peers,
         ports,
     })
+}
+
+/// Whether a list is no longer than the CRD allows; an object with a longer one is refused.
+fn few_enough(count: usize, most: usize, path: &FieldPath, report: &mut Report<'_>) -> Option<()> {
+    if count <= most {
+        return Some(());
+    }
+    report.refuse(path, format!("has {count} entries; the API takes {most} at most"));
+    None
 }
 
 /// What the specification makes of a rule that cannot be read.
@@ -240,6 +254,7 @@ const fn closed(action: Action) -> &'static str {
 }
 
 fn peer(
+    kind: AdminKind,
     peer: &Peer,
     is_egress: bool,
     action: Action,
@@ -287,6 +302,9 @@ fn peer(
             domain_names: Some(names),
             ..
         } => {
+            if kind == AdminKind::BaselineAdminNetworkPolicy {
+                return unknown("a BaselineAdminNetworkPolicy has no domainNames".to_owned());
+            }
             if action != Action::Accept {
                 return unknown("domainNames go with the action that lets through only".to_owned());
             }

@@ -113,6 +113,47 @@ fn what_the_crd_would_refuse_is_left_out_and_said() {
 }
 
 #[test]
+fn lists_that_are_too_long_and_names_without_pods_are_refused() {
+    let of = |rule: &str| {
+        cnp(&format!(
+            "{{tier: Admin, priority: 1, subject: {{namespaces: {{}}}}, egress: [{rule}]}}"
+        ))
+    };
+    let many = |entry: &str| vec![entry; 26].join(", ");
+    for (rule, says) in [
+        (
+            format!("{{action: Deny, to: [{}]}}", many("{namespaces: {}}")),
+            "26 entries",
+        ),
+        (
+            format!(
+                "{{action: Deny, to: [{{namespaces: {{}}}}], protocols: [{}]}}",
+                many("{tcp: {}}")
+            ),
+            "26 entries",
+        ),
+        (
+            "{action: Deny, to: [{networks: [10.0.0.0/8]}], protocols: [{destinationNamedPort: web}]}"
+                .to_owned(),
+            "goes with pods only",
+        ),
+    ] {
+        let (policy, problems) = of(&rule);
+        assert!(policy.is_none() && problems[0].contains(says), "{problems:?}");
+    }
+    let (policy, problems) = admin(
+        "BaselineAdminNetworkPolicy",
+        "default",
+        "{subject: {namespaces: {}}, egress: [{action: Allow, to: [{domainNames: [a.example]}]}]}",
+    );
+    assert_eq!(
+        policy.unwrap().egress[0].peers,
+        [AdminPeer::Unknown],
+        "{problems:?}"
+    );
+}
+
+#[test]
 fn what_is_not_known_is_read_as_closed_and_said() {
     for (rule, in_ports) in [
         ("{action: Deny, to: [{clouds: {}}]}", false),

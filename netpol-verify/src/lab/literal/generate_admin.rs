@@ -82,9 +82,13 @@ fn rule(kind: AdminKind, way: Way) -> impl Strategy<Value = AdminRule> {
         &[Action::Accept, Action::Deny, Action::Pass]
     };
     let ports = prop_oneof![2 => Just(vec![]), 3 => vec(port(kind), 1..3)];
-    (select(actions), vec(peer(way, !is_baseline), 1..3), ports).prop_map(|(action, peers, ports)| {
-        // Names of domains go with this action only.
+    (select(actions), vec(peer(way, !is_baseline), 1..3), ports).prop_map(|(action, peers, mut ports)| {
+        // Names of domains go with this action only, and port names with pods only: the API refuses all else.
         let is_named = peers.iter().any(|peer| matches!(peer, AdminPeer::DomainNames(_)));
+        let are_pods = |peer: &AdminPeer| matches!(peer, AdminPeer::Pods(_) | AdminPeer::Unknown);
+        if !peers.iter().all(are_pods) {
+            ports.retain(|port| !matches!(port, AdminPort::Named(_)));
+        }
         AdminRule {
             name: None,
             action: if is_named { Action::Accept } else { action },

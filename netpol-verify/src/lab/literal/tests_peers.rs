@@ -139,20 +139,6 @@ fn on_ingress_a_port_name_is_the_subjects() {
 }
 
 #[test]
-fn a_port_name_never_goes_with_networks_and_nodes() {
-    let named = "protocols: [{destinationNamedPort: web}]";
-    assert_eq!(
-        ask(
-            &deny_to(&format!("[{{networks: [10.0.0.0/8]}}], {named}")),
-            "x/a>x/b:80"
-        ),
-        Permitted
-    );
-    let both = format!("[{{networks: [10.0.0.0/8]}}, {{namespaces: {{}}}}], {named}");
-    assert_eq!(ask(&deny_to(&both), "x/a>x/b:80"), EGRESS_REFUSES);
-}
-
-#[test]
 fn a_domain_name_may_be_any_outsider_and_nothing_in_the_cluster() {
     let rules = "egress: [{action: Accept, to: [{domainNames: [example.org]}]}, {action: Deny, to: [{networks: [0.0.0.0/0]}]}]";
     let policies = [cnp("Admin", 1, rules)];
