@@ -1,19 +1,17 @@
 //! `explain`: why a connection must be let through or stopped, and what would change that.
 
-use std::{fs, io, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
 use super::{
     exit::{Exit, fail},
-    input::{InputError, InputOptions},
+    input::{InputError, InputOptions, say_problems},
+    intent::{IntentError, read_intent},
     options::{Output, OutputOptions},
-    stream::{complain, say, style},
+    stream::{say, style},
 };
-use crate::{
-    oracle::{Explained, ParseEndError, Question, RouteError, explained_json, explained_text},
-    policy::Intent,
-};
+use crate::oracle::{Explained, ParseEndError, Question, RouteError, explained_json, explained_text};
 
 /// What to explain.
 #[derive(Args, Clone, Debug)]
@@ -39,8 +37,8 @@ enum ExplainError {
     End(#[from] ParseEndError),
     #[error(transparent)]
     Route(#[from] RouteError),
-    #[error("reading {path}: {source}")]
-    Read { path: String, source: io::Error },
+    #[error(transparent)]
+    Intent(#[from] IntentError),
     #[error("writing the explanation as JSON: {0}")]
     Json(#[source] serde_json::Error),
     #[error("writing to standard output: {0}")]
@@ -51,7 +49,7 @@ impl ExplainError {
     const fn exit(&self) -> Exit {
         match self {
             Self::Input(error) => error.exit(),
-            Self::End(_) | Self::Route(_) | Self::Read { .. } => Exit::Usage,
+            Self::End(_) | Self::Route(_) | Self::Intent(_) => Exit::Usage,
             Self::Json(_) | Self::Output(_) => Exit::Environment,
         }
     }
@@ -66,7 +64,13 @@ pub(super) fn main(options: &ExplainOptions) -> ExitCode {
 }
 
 fn run(options: &ExplainOptions) -> Result<Exit, ExplainError> {
-    let intent = options.intent.as_deref().map(intent_at).transpose()?;
+    let intent = match options.intent.as_deref().map(read_intent).transpose()? {
+        None => None,
+        Some((intent, problems)) => {
+            say_problems(&problems);
+            Some(intent)
+        }
+    };
     let input = options.input.read()?;
     let question = Question::parse(&options.from, &options.to, &input.home)?;
     let explained = Explained::new(&input.snapshot, &input.set, question, intent.as_ref())?;
@@ -79,16 +83,4 @@ fn run(options: &ExplainOptions) -> Result<Exit, ExplainError> {
     } else {
         Exit::Good
     })
-}
-
-fn intent_at(path: &std::path::Path) -> Result<Intent, ExplainError> {
-    let text = fs::read_to_string(path).map_err(|source| ExplainError::Read {
-        path: path.display().to_string(),
-        source,
-    })?;
-    let (intent, problems) = Intent::parse(&text, path);
-    for problem in problems {
-        complain(&problem.to_string());
-    }
-    Ok(intent)
 }

@@ -47,9 +47,7 @@ pub(super) struct Input {
 impl Input {
     /// Says every problem on standard error; an error where nothing else is left to be said.
     pub(super) fn complain(&self) -> Result<(), InputError> {
-        for problem in &self.problems {
-            complain(&problem.to_string());
-        }
+        say_problems(&self.problems);
         if self.is_empty() {
             return Err(InputError::Empty);
         }
@@ -65,6 +63,13 @@ impl Input {
             ..
         } = &self.snapshot;
         pods.is_empty() && policies.is_empty() && admin.is_empty()
+    }
+}
+
+/// Says problems on standard error, a line each.
+pub(super) fn say_problems(problems: &[Problem]) {
+    for problem in problems {
+        complain(&problem.to_string());
     }
 }
 

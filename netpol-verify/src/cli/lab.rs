@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{self, IsTerminal as _},
-    path::Path,
     process::ExitCode,
     time::Duration,
 };
@@ -14,11 +13,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     doctor,
     exit::{Exit, fail},
+    input::say_problems,
+    intent::{IntentError, read_intent},
     options::{LabArguments, LabCommand, LabFiles, LabRun, LabVerify, Output},
-    stream::{complain, say, style},
+    stream::{say, style},
 };
 use crate::{
-    cluster::{ClusterState, Loaded, Object, Problem},
+    cluster::{ClusterState, Loaded, Object},
     lab::{
         RuntimeDir,
         enforcer::{EnforcerSpec, ParseEnforcerError},
@@ -44,6 +45,8 @@ enum LabError {
     NoPods(String),
     #[error("reading {path}: {source}")]
     Read { path: String, source: io::Error },
+    #[error(transparent)]
+    Intent(#[from] IntentError),
     #[error("nothing in the manifests could be taken; see the problems above")]
     NothingLeft,
     #[error(transparent)]
@@ -78,6 +81,7 @@ impl LabError {
             | Self::Enforcer(_)
             | Self::NoPods(_)
             | Self::Read { .. }
+            | Self::Intent(_)
             | Self::NothingLeft => Exit::Usage,
             Self::Stand(StandError::Topology(TopologyError::Placement(_)))
             | Self::Topology(TopologyError::Placement(_)) => Exit::Usage,
@@ -164,12 +168,6 @@ fn clean(dir: &RuntimeDir) -> Result<ExitCode, LabError> {
         say("nothing was left behind")?;
     }
     Ok(Exit::Good.into())
-}
-
-fn say_problems(problems: &[Problem]) {
-    for problem in problems {
-        complain(&problem.to_string());
-    }
 }
 
 /// Builds what a command line asks for: the cluster, its enforcer, the eyes.
@@ -359,7 +357,11 @@ async fn verify(verify: &LabVerify, dir: &RuntimeDir) -> Result<ExitCode, LabErr
     let _lock = LabLock::acquire(dir)?;
     let intent = match &verify.intent {
         None => None,
-        Some(path) => Some(read_intent(path)?),
+        Some(path) => {
+            let (intent, problems) = read_intent(path)?;
+            say_problems(&problems);
+            Some(intent)
+        }
     };
     let (mut stand, saved) = reopen(dir).await?;
     // A program of the user's ended with the command that started it, and may have taken its rules along.
@@ -381,19 +383,6 @@ async fn verify(verify: &LabVerify, dir: &RuntimeDir) -> Result<ExitCode, LabErr
     let (_, _, mut enforcer) = stand.into_parts();
     enforcer.let_go().await.map_err(StandError::from)?;
     print(&report, verify.print.output)
-}
-
-fn read_intent(path: &Path) -> Result<Intent, LabError> {
-    let text = fs::read_to_string(path).map_err(|source| LabError::Read {
-        path: path.display().to_string(),
-        source,
-    })?;
-    let (intent, problems) = Intent::parse(&text, path);
-    say_problems(&problems);
-    if intent.paths.is_empty() && intent.closed.is_empty() {
-        return Err(LabError::NothingLeft);
-    }
-    Ok(intent)
 }
 
 async fn down(dir: &RuntimeDir) -> Result<ExitCode, LabError> {

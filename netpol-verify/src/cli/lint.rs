@@ -1,20 +1,19 @@
 //! `lint`: what is valid and surely wrong in policies.
 
-use std::{fs, io, io::IsTerminal as _, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, fail},
     input::{InputError, InputOptions},
+    intent::{IntentError, read_intent},
     options::{Output, OutputOptions},
-    stream::say,
+    stream::{say, style},
 };
 use crate::{
     cluster::Place,
     lint::{self, Lint, Severity, Subject},
-    policy::Intent,
-    report::Style,
 };
 
 /// What to look at, and what to say.
@@ -47,8 +46,8 @@ pub(super) enum Least {
 enum LintError {
     #[error(transparent)]
     Input(#[from] InputError),
-    #[error("reading the intent {path}: {source}")]
-    Intent { path: String, source: io::Error },
+    #[error(transparent)]
+    Intent(#[from] IntentError),
     #[error("writing the findings as JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("writing to standard output: {0}")]
@@ -59,7 +58,7 @@ impl LintError {
     const fn exit(&self) -> Exit {
         match self {
             Self::Input(error) => error.exit(),
-            Self::Intent { .. } => Exit::Usage,
+            Self::Intent(_) => Exit::Usage,
             Self::Json(_) | Self::Output(_) => Exit::Environment,
         }
     }
@@ -78,24 +77,17 @@ fn carry_out(options: &LintOptions) -> Result<Exit, LintError> {
     if input.is_empty() {
         input.complain()?;
     }
-    let intent = options.intent.as_deref().map(|path| {
-        let text = fs::read_to_string(path).map_err(|source| LintError::Intent {
-            path: path.display().to_string(),
-            source,
-        })?;
-        let (intent, problems) = Intent::parse(&text, path);
-        let place = Place {
-            file: path.to_owned(),
-            line: 0,
-        };
-        Ok::<_, LintError>((intent, place, problems))
-    });
-    let intent = match intent.transpose()? {
-        Some((intent, place, problems)) => {
+    let intent = match options.intent.as_deref() {
+        None => None,
+        Some(path) => {
+            let (intent, problems) = read_intent(path)?;
             input.problems.extend(problems);
+            let place = Place {
+                file: path.to_owned(),
+                line: 0,
+            };
             Some((intent, place))
         }
-        None => None,
     };
     let findings = lint::lint(Subject {
         snapshot: &input.snapshot,
@@ -114,15 +106,7 @@ fn carry_out(options: &LintOptions) -> Result<Exit, LintError> {
     let lint = Lint::new(findings, policies, input.snapshot.pods.len(), threshold);
     let text = match options.print.output {
         Output::Json => lint::json(&lint)?,
-        Output::Table => {
-            let columns = || comfy_table::Table::new().width();
-            let style = Style::for_stream(
-                io::stdout().is_terminal(),
-                std::env::var_os("NO_COLOR").as_deref(),
-                columns(),
-            );
-            lint::table(&lint, style)
-        }
+        Output::Table => lint::table(&lint, style()),
     };
     say(&text)?;
     Ok(if lint.findings.is_empty() {

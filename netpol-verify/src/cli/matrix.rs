@@ -10,13 +10,13 @@ use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, fail},
-    input::{Input, InputError, InputOptions},
+    input::{Input, InputError, InputOptions, say_problems},
+    intent::{IntentError, read_intent},
     stream::{complain, enough, style},
 };
 use crate::{
     cluster::ObjectName,
     oracle::{self, By, Cluster, Diff, Grids, Port, Selection, SelectionError, View},
-    policy::Intent,
 };
 
 /// Who may reach whom, from policies alone.
@@ -100,10 +100,8 @@ enum MatrixError {
     NoCommonPod,
     #[error("--diff - and -f - both want standard input; give one of them as a file")]
     TwoInputs,
-    #[error("reading the intent {0}: {1}")]
-    Intent(PathBuf, io::Error),
-    #[error("the intent {0} says nothing that could be checked; see the problems above")]
-    NoIntent(PathBuf),
+    #[error(transparent)]
+    Intent(#[from] IntentError),
     #[error("writing: {0}")]
     Write(#[from] io::Error),
 }
@@ -146,7 +144,11 @@ fn run(arguments: &MatrixArguments) -> Result<Exit, MatrixError> {
     let ports = arguments.ports(&[&input]);
     let breaks = match &arguments.intent {
         None => None,
-        Some(file) => Some(oracle::breaks(&read_intent(file)?, cluster(&input))),
+        Some(file) => {
+            let (intent, problems) = read_intent(file)?;
+            say_problems(&problems);
+            Some(oracle::breaks(&intent, cluster(&input)))
+        }
     };
     let mut out = BufWriter::with_capacity(1 << 18, io::stdout().lock());
     let written = match output {
@@ -299,16 +301,4 @@ fn cluster(input: &Input) -> Cluster<'_> {
         snapshot: &input.snapshot,
         set: &input.set,
     }
-}
-
-fn read_intent(file: &PathBuf) -> Result<Intent, MatrixError> {
-    let text = std::fs::read_to_string(file).map_err(|error| MatrixError::Intent(file.clone(), error))?;
-    let (intent, problems) = Intent::parse(&text, file);
-    for problem in &problems {
-        complain(&problem.to_string());
-    }
-    if intent.paths.is_empty() && intent.closed.is_empty() {
-        return Err(MatrixError::NoIntent(file.clone()));
-    }
-    Ok(intent)
 }

@@ -4,6 +4,7 @@ mod doctor;
 pub mod exit;
 mod explain;
 mod input;
+mod intent;
 mod lab;
 mod lint;
 mod manual;

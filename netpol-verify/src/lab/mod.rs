@@ -28,6 +28,8 @@ mod run_record;
 pub mod runtime_dir;
 pub mod state;
 pub mod topology;
+#[cfg(test)]
+mod unlawful;
 pub mod wiring;
 pub mod world;
 

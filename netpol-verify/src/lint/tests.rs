@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Finding, Lint, Severity, Subject, json, lint, schema, table};
 use crate::{
     cluster::{Loaded, Place},
+    pinned::pinned,
     policy::{Intent, compile},
     report::Style,
 };
@@ -80,21 +81,6 @@ fn what_breaks_the_intent_is_found_with_what_mends_it() {
 
 fn document(findings: Vec<Finding>) -> Lint {
     Lint::new(findings, 7, 5, Severity::Info)
-}
-
-/// Compares with a committed file, or rewrites it when the developers' door asks for that.
-fn pinned(file: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    if std::env::var_os("NETPOL_VERIFY_GENERATE").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, actual).unwrap();
-        return;
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == actual,
-        "{file} differs from what the code gives now; if that is meant, run `cargo xtask generate`.\n--- the code gives\n{actual}"
-    );
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct Likeness {
     host_network: bool,
     /// The nodes whose addresses the pod has, where some policy selects nodes.
     nodes: Vec<u32>,
+    /// Of a hostNetwork pod that has no address yet: the node whose address it will have, likewise.
+    awaits_node: Option<Option<u32>>,
 }
 
 impl Likeness {
@@ -35,6 +37,8 @@ impl PolicySet {
             classes: entry.classes,
             host_network: entry.host_network,
             nodes: self.nodes_at(entry),
+            awaits_node: (entry.host_network && entry.ips.is_empty() && self.selects_nodes())
+                .then_some(entry.node),
         })
     }
 

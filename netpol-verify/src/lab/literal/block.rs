@@ -17,18 +17,23 @@ pub struct Block {
 }
 
 impl Block {
-    /// Reads an ipBlock; nothing when any part of it cannot be read.
+    /// Reads an ipBlock; nothing when any part of it cannot be read, or takes out what is not in it.
     pub(super) fn read(block: &IPBlock) -> Option<Self> {
+        let cidr = read_cidr(&block.cidr)?;
+        // "Except values will be rejected if they are outside the cidr range"; they must be smaller, too, by the lengths as
+        // they are written.
+        let is_inside = |hole: &IpNet, text: &str| {
+            cidr.contains(hole)
+                && hole.prefix_len() > cidr.prefix_len()
+                && written_prefix(text) > written_prefix(&block.cidr)
+        };
         let except = block
             .except
             .iter()
             .flatten()
-            .map(|text| read_cidr(text))
+            .map(|text| read_cidr(text).filter(|hole| is_inside(hole, text)))
             .collect::<Option<_>>()?;
-        Some(Self {
-            cidr: read_cidr(&block.cidr)?,
-            except,
-        })
+        Some(Self { cidr, except })
     }
 
     /// Reads a CIDR from which nothing is taken out.
@@ -54,6 +59,11 @@ impl Block {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.cidr.contains(&address) && !self.except.iter().any(|hole| hole.contains(&address))
     }
+}
+
+/// The number behind the slash.
+fn written_prefix(cidr: &str) -> Option<u8> {
+    cidr.split_once('/')?.1.parse().ok()
 }
 
 /// Reads a CIDR as the API server once did: stored objects may have leading zeros, which are decimal, and

@@ -1,7 +1,5 @@
 //! Port entries: which protocol and destination port they let through.
 
-use std::str::FromStr;
-
 use k8s_openapi::{api::networking::v1::NetworkPolicyPort, apimachinery::pkg::util::intstr::IntOrString};
 
 use crate::{cluster::Pod, net::Protocol};
@@ -48,10 +46,11 @@ pub(super) enum Wanted<'a> {
 /// Reads an entry of `ports`.
 pub(super) fn read(entry: &NetworkPolicyPort) -> Wanted<'_> {
     // "If not specified, this field defaults to TCP", per entry (R15).
-    let protocol = match entry.protocol.as_deref().map(Protocol::from_str) {
-        None => Protocol::Tcp,
-        Some(Ok(protocol)) => protocol,
-        Some(Err(_)) => return Wanted::Unreadable,
+    let protocol = match entry.protocol.as_deref() {
+        None | Some("TCP") => Protocol::Tcp,
+        Some("UDP") => Protocol::Udp,
+        Some("SCTP") => Protocol::Sctp,
+        Some(_) => return Wanted::Unreadable,
     };
     let number = |port: i32| u16::try_from(port).ok().filter(|port| *port > 0);
     match (&entry.port, entry.end_port) {

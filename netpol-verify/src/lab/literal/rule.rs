@@ -36,15 +36,22 @@ fn relates_to(policy: &NetworkPolicy, way: Way) -> bool {
         // A spec that is missing is an empty one: no types, no rules.
         return way == Way::Ingress;
     };
-    let types = spec.policy_types.as_deref().unwrap_or_default();
+    // "Valid options are Ingress, Egress": what is neither says nothing.
+    let types: Vec<&str> = spec
+        .policy_types
+        .iter()
+        .flatten()
+        .map(String::as_str)
+        .filter(|one| ["Ingress", "Egress"].contains(one))
+        .collect();
     if types.is_empty() {
         // "policies that contain an egress section are assumed to affect egress, and all policies … are assumed
         // to affect ingress" (R3).
         return way == Way::Ingress || spec.egress.as_ref().is_some_and(|rules| !rules.is_empty());
     }
-    types.iter().any(|one| match way {
-        Way::Ingress => one == "Ingress",
-        Way::Egress => one == "Egress",
+    types.contains(&match way {
+        Way::Ingress => "Ingress",
+        Way::Egress => "Egress",
     })
 }
 

@@ -9,12 +9,64 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 pub(super) fn matches(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let pairs = selector.match_labels.iter().flatten();
     let requirements = selector.match_expressions.iter().flatten();
+    // A selector that the API server would have refused selects nothing, whatever is negated in it.
+    let is_readable = pairs.clone().all(|(key, value)| is_key(key) && is_value(value))
+        && requirements.clone().all(is_lawful);
+    if !is_readable {
+        return false;
+    }
     pairs
         .into_iter()
         .all(|(key, value)| labels.get(key) == Some(value))
         && requirements
             .into_iter()
             .all(|requirement| satisfies(requirement, labels))
+}
+
+/// "A lowercase RFC 1123 subdomain" and a slash, or neither, and then a name of 63 characters at most.
+fn is_key(key: &str) -> bool {
+    let (prefix, name) = match key.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, key),
+    };
+    let is_domain_part = |part: &str| {
+        part.starts_with(is_lower)
+            && part.ends_with(is_lower)
+            && part.chars().all(|one| is_lower(one) || one == '-')
+    };
+    !name.is_empty()
+        && is_value(name)
+        && prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(is_domain_part))
+}
+
+const fn is_lower(one: char) -> bool {
+    one.is_ascii_lowercase() || one.is_ascii_digit()
+}
+
+/// "Must be 63 characters or less (can be empty), unless empty, must begin and end with an alphanumeric character, could
+/// contain dashes, underscores, dots, and alphanumerics between."
+fn is_value(value: &str) -> bool {
+    let is_alphanumeric = |one: char| one.is_ascii_alphanumeric();
+    value.is_empty()
+        || value.len() <= 63
+            && value.starts_with(is_alphanumeric)
+            && value.ends_with(is_alphanumeric)
+            && value
+                .chars()
+                .all(|one| is_alphanumeric(one) || "-_.".contains(one))
+}
+
+/// Whether a requirement is one that the API has: its key, its operator, and values where the operator takes some.
+fn is_lawful(requirement: &LabelSelectorRequirement) -> bool {
+    let values = requirement.values.as_deref().unwrap_or_default();
+    let takes_values = match requirement.operator.as_str() {
+        "In" | "NotIn" => true,
+        "Exists" | "DoesNotExist" => false,
+        _ => return false,
+    };
+    is_key(&requirement.key)
+        && takes_values != values.is_empty()
+        && values.iter().all(|value| is_value(value))
 }
 
 fn satisfies(requirement: &LabelSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
