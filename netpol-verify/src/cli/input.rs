@@ -26,9 +26,19 @@ pub(super) struct InputOptions {
     /// The context in the kubeconfig.
     #[arg(long, value_name = "NAME", conflicts_with = "filenames")]
     pub(super) context: Option<String>,
-    /// Seconds to wait for one answer of the API server.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub(super) request_timeout: u64,
+    /// How long to wait for one answer of the API server, as kubectl writes it: 30s, 2m; 0 waits for ever.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
+    pub(super) request_timeout: Duration,
+}
+
+/// kubectl's durations, or a number of seconds.
+fn timeout(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let read = text.parse::<jiff::SignedDuration>().ok();
+    read.and_then(|read| Duration::try_from(read).ok())
+        .ok_or_else(|| format!("{text:?} is no duration; expected 30s, 2m or 0"))
 }
 
 /// A cluster as it was read, and its policies compiled.
@@ -139,7 +149,7 @@ impl InputOptions {
         let access = Access {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
-            request_timeout: Some(Duration::from_secs(self.request_timeout)),
+            request_timeout: Some(self.request_timeout),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -150,5 +160,22 @@ impl InputOptions {
             let home = cluster.namespace().to_owned();
             Ok((cluster.load().await?, home))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::timeout;
+
+    #[test]
+    fn timeouts_are_written_as_for_kubectl() {
+        for (text, seconds) in [("30s", 30), ("2m", 120), ("1h", 3600), ("0", 0), ("45", 45)] {
+            assert_eq!(timeout(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "x", "-1s", "-5", "1y1"] {
+            assert!(timeout(text).is_err(), "{text}");
+        }
     }
 }

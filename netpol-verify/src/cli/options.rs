@@ -58,7 +58,7 @@ pub(super) enum Command {
 pub(super) enum Output {
     /// For people.
     Table,
-    /// For programs: the `Run` document.
+    /// For programs: one document with a schema.
     Json,
 }
 
