@@ -89,12 +89,16 @@ impl PolicySet {
                     Action::Deny => actions.deny = true,
                     Action::Pass => actions.pass = true,
                 }
-                side.admin.push(AdminRuleRef {
+                let reference = AdminRuleRef {
                     policy: policy.name.clone(),
                     direction: question.direction,
                     index,
                     action: rule.action,
-                });
+                };
+                // What follows a tier may be asked on more than one way.
+                if !side.admin.contains(&reference) {
+                    side.admin.push(reference);
+                }
                 if is_sure {
                     break;
                 }
@@ -123,8 +127,9 @@ impl PolicySet {
             .filter(|policy| policy.rules(question.direction).is_empty())
             .count();
         let mut best = Match::No;
+        side.isolating = isolating.iter().map(|policy| policy.name.clone()).collect();
+        side.allowing.clear();
         for policy in isolating {
-            side.isolating.push(policy.name.clone());
             for (index, rule) in policy.rules(question.direction).iter().enumerate() {
                 let matched = self.matches(rule, question, question.view.class);
                 best = best.or(matched);

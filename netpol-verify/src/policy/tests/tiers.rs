@@ -141,6 +141,43 @@ fn equal_priorities_are_unspecified_where_they_do_not_say_the_same() {
 }
 
 #[test]
+fn who_decides_is_named_once_on_whatever_ways_it_is_asked() {
+    let pass = |priority| {
+        policy(
+            "Admin",
+            priority,
+            SHOP,
+            &egress("Pass", "[{networks: [10.0.0.0/30]}]"),
+        )
+    };
+    let mut case = with(&[DENY_ALL], &[pass(1), pass(1), pass(2)]);
+    let pod = case
+        .snapshot
+        .pods
+        .iter_mut()
+        .find(|pod| pod.name.name == "api")
+        .unwrap();
+    pod.ips.clear();
+    case.set = super::compile(&case.snapshot).0;
+    let mut to = end("shop/api", 4);
+    if let super::End::Pod { address, .. } = &mut to {
+        *address = None;
+    }
+    let decision = case
+        .set
+        .decide(&Traffic::direct(end("shop/web", 4), to, Protocol::Tcp, 80));
+    assert_eq!(
+        decision.expectation,
+        Expectation::Deny,
+        "passed on or not, it ends with the NetworkPolicy"
+    );
+    assert_eq!(
+        (decision.egress.isolating.len(), decision.egress.admin.len()),
+        (1, 3)
+    );
+}
+
+#[test]
 fn networks_hit_pods_too_and_nodes_match_by_their_status() {
     let case = cluster(&[policy(
         "Admin",
