@@ -140,6 +140,8 @@ pub enum Unspecified {
     DomainName,
     /// A block may or may not hold the address that a pod will get.
     NoAddress,
+    /// A pod is on no node yet, and whether the other end is on the same one decides (R21, R22).
+    NoNode,
 }
 
 impl Unspecified {
@@ -158,6 +160,9 @@ impl Unspecified {
                 "policies of equal priority match and do not say the same: any may be taken"
             }
             Self::DomainName => "a rule names domains, which are not judged",
+            Self::NoNode => {
+                "a pod is on no node yet, and whether it will share the other end's decides (R21, R22)"
+            }
             Self::NoAddress => "a pod has no address yet, and an ipBlock may or may not hold the one it gets",
         }
     }

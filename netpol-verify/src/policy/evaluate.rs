@@ -144,43 +144,55 @@ impl PolicySet {
     ) -> (Answer, Decision) {
         let declared = to.class(reading).map_or(&[][..], |class| self.named(class));
         let via = traffic.via.as_ref();
-        let question = |direction, subject: Party<'_>, view, own_node: [bool; 2]| Question {
+        let question = |direction, subject: Party<'_>, view, own_node: OwnNode| Question {
             direction,
             subject: subject.class(reading),
             admin_subject: subject.admin_class(),
             view,
             declared,
-            own_node: own_node[0],
-            admin_own_node: own_node[1],
+            own_node: own_node.is_seen,
+            admin_own_node: own_node.is_so,
             traffic,
         };
-        let own_node =
-            |other: Party<'_>, pod| [reading, Reading::AsNode].map(|reading| other.is_node_of(pod, reading));
         let mut egress = (Answer::OPEN, Side::default());
         if let Party::Pod(pod, _) = from {
-            let own_node = own_node(to, pod);
             let direct = to.view(reading);
             let dialled = via.and_then(|via| via.dialled).map(|address| View {
                 address: Some(address),
                 ..direct
             });
-            egress = self.over([Some(direct), dialled].into_iter().flatten(), |view| {
-                question(Direction::Egress, from, view, own_node)
-            });
+            let views: Vec<View> = [Some(direct), dialled].into_iter().flatten().collect();
+            let readings = to
+                .own_node_readings(pod, reading)
+                .into_iter()
+                .flat_map(|own_node| {
+                    let seen = views
+                        .iter()
+                        .map(move |view| (own_node, view.beside(own_node, pod)));
+                    seen.collect::<Vec<_>>()
+                });
+            egress =
+                self.over(readings.map(|(own_node, view)| {
+                    (own_node.why(), question(Direction::Egress, from, view, own_node))
+                }));
         }
         let mut ingress = (Answer::OPEN, Side::default());
         if let Party::Pod(pod, _) = to {
-            let direct = (from.view(reading), own_node(from, pod));
+            let direct = from
+                .own_node_readings(pod, reading)
+                .into_iter()
+                .map(|own_node| (own_node, from.view(reading)));
             let rewritten = via
                 .map_or(&[][..], |via| via.rewritten.as_slice())
                 .iter()
                 .map(|address| {
-                    let own_node = pod.node.is_some_and(|node| self.is_address_of(node, *address));
-                    (View::of_node(*address), [own_node; 2])
+                    let is_own = pod.node.is_some_and(|node| self.is_address_of(node, *address));
+                    (OwnNode::sure(is_own), View::of_node(*address))
                 });
-            ingress = self.over(std::iter::once(direct).chain(rewritten), |(view, own_node)| {
-                question(Direction::Ingress, to, view, own_node)
-            });
+            ingress =
+                self.over(direct.chain(rewritten).map(|(own_node, view)| {
+                    (own_node.why(), question(Direction::Ingress, to, view, own_node))
+                }));
         }
         let answer = egress.0.and(ingress.0);
         let decision = Decision {
@@ -191,11 +203,11 @@ impl PolicySet {
         (answer, decision)
     }
 
-    /// One side over all the ways in which its policies may see the other end.
-    fn over<'a, T>(&self, views: impl Iterator<Item = T>, ask: impl Fn(T) -> Question<'a>) -> (Answer, Side) {
+    /// One side over all the ways in which its policies may see the other end, each with the reason why it may be so.
+    fn over<'a>(&self, readings: impl Iterator<Item = (Unspecified, Question<'a>)>) -> (Answer, Side) {
         let mut asked: Option<(Answer, Side)> = None;
-        for view in views {
-            let (answer, side) = self.side(&ask(view));
+        for (why, question) in readings {
+            let (answer, side) = self.side(&question);
             asked = Some(match asked {
                 None => (answer, side),
                 Some((before, first)) => {
@@ -204,7 +216,7 @@ impl PolicySet {
                     } else {
                         first
                     };
-                    (before.or_else(answer, Unspecified::NatRewriting), told)
+                    (before.or_else(answer, why), told)
                 }
             });
         }
@@ -233,6 +245,17 @@ impl Decision {
 }
 
 impl View {
+    /// The same, where a hostNetwork pod without address is guessed to be on the pod's node.
+    fn beside(self, own_node: OwnNode, pod: &PodEntry) -> Self {
+        Self {
+            awaits_node: match self.awaits_node {
+                Some(None) if own_node.is_so => Some(pod.node),
+                other => other,
+            },
+            ..self
+        }
+    }
+
     /// An address of a node that rewrote the source.
     fn of_node(address: IpAddr) -> Self {
         Self {
@@ -285,17 +308,57 @@ impl Party<'_> {
         }
     }
 
-    /// Whether this is the node that the pod runs on (R21, R22).
-    fn is_node_of(self, pod: &PodEntry, reading: Reading) -> bool {
-        match self {
-            Self::Node(Some(node), _) => pod.node == Some(node),
-            Self::Pod(other, _) => {
-                other.host_network
-                    && reading == Reading::AsNode
-                    && other.node.is_some()
-                    && other.node == pod.node
-            }
-            Self::Node(None, _) | Self::Outside(_) => false,
+    /// Whether this is the node that the pod runs on (R21, R22): one reading, or two where one of them is on no node yet.
+    fn own_node_readings(self, pod: &PodEntry, reading: Reading) -> Vec<OwnNode> {
+        let (node, is_seen) = match self {
+            Self::Node(node, _) => (node, true),
+            // To administrators' policies a hostNetwork pod is always its node.
+            Self::Pod(other, _) if other.host_network => (other.node, reading == Reading::AsNode),
+            Self::Pod(..) | Self::Outside(_) => return vec![OwnNode::sure(false)],
+        };
+        let together = OwnNode {
+            is_seen,
+            is_so: true,
+            is_guess: true,
+        };
+        match (node, pod.node) {
+            (Some(node), Some(own)) if node != own => vec![OwnNode::sure(false)],
+            (Some(_), Some(_)) => vec![OwnNode {
+                is_guess: false,
+                ..together
+            }],
+            (None, Some(_)) if matches!(self, Self::Node(..)) => vec![OwnNode::sure(false)],
+            _ => vec![OwnNode::sure(false), together],
+        }
+    }
+}
+
+/// Whether the other end is the pod's own node.
+#[derive(Clone, Copy)]
+struct OwnNode {
+    /// As NetworkPolicies see it.
+    is_seen: bool,
+    /// As it is, and as administrators' policies see it.
+    is_so: bool,
+    /// Whether it only may be so.
+    is_guess: bool,
+}
+
+impl OwnNode {
+    const fn sure(is_so: bool) -> Self {
+        Self {
+            is_seen: is_so,
+            is_so,
+            is_guess: false,
+        }
+    }
+
+    /// Why this reading stands beside another one.
+    const fn why(self) -> Unspecified {
+        if self.is_guess {
+            Unspecified::NoNode
+        } else {
+            Unspecified::NatRewriting
         }
     }
 }

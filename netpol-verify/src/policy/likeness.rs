@@ -14,6 +14,8 @@ use crate::{cluster::ObjectName, net::Family};
 pub struct Likeness {
     classes: [u32; 2],
     host_network: bool,
+    /// Whether it is on no node yet, so that it may share anybody's.
+    is_unscheduled: bool,
     /// The nodes whose addresses the pod has, where some policy selects nodes.
     nodes: Vec<u32>,
     /// Of a hostNetwork pod that has no address yet: the node whose address it will have, likewise.
@@ -36,6 +38,7 @@ impl PolicySet {
         Some(Likeness {
             classes: entry.classes,
             host_network: entry.host_network,
+            is_unscheduled: entry.node.is_none(),
             nodes: self.nodes_at(entry),
             awaits_node: (entry.host_network && entry.ips.is_empty() && self.selects_nodes())
                 .then_some(entry.node),
@@ -76,7 +79,7 @@ impl PolicySet {
         nodes
     }
 
-    fn selects_nodes(&self) -> bool {
+    pub(super) fn selects_nodes(&self) -> bool {
         let rules = self
             .admin
             .iter()

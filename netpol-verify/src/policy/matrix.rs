@@ -29,6 +29,9 @@ pub struct Matrix<'a> {
     port: u16,
     certain: Square,
     possible: Square,
+    /// The pods, by number, that are asked about one by one: those on their node's network, and those at an address of a
+    /// node, where some policy selects nodes.
+    singly: BitSet,
 }
 
 /// The peers that a rule or a tier lets through.
@@ -67,7 +70,20 @@ impl PolicySet {
             port,
             certain: joined(egress.0, ingress.0),
             possible: joined(egress.1, ingress.1),
+            singly: self.asked_singly(),
         }
+    }
+
+    fn asked_singly(&self) -> BitSet {
+        let by_node = self.selects_nodes();
+        let mut singly = BitSet::default();
+        for (number, pod) in (0..).zip(&self.pods) {
+            let is_at_node = || pod.ips.iter().any(|ip| self.node_addresses.contains_key(ip));
+            if pod.host_network || by_node && is_at_node() {
+                singly.insert(number);
+            }
+        }
+        singly
     }
 
     /// Every pod that is not over, in the order of the snapshot.
@@ -130,7 +146,7 @@ impl<'a> Matrix<'a> {
         if from == to {
             return Some(Expectation::Unspecified(Unspecified::Loopback));
         }
-        if source.host_network || target.host_network {
+        if self.singly.contains(from.0) || self.singly.contains(to.0) {
             return self.decide(from, to, family).map(|decision| decision.expectation);
         }
         if self.certain.contains(row, column) {
@@ -160,18 +176,16 @@ impl<'a> Matrix<'a> {
     }
 
     /// The whole matrix of a family written out: for every pod, in the order of their numbers, the pods that it may reach for
-    /// certain, itself and hostNetwork pods left out; 64 pods a word, the lowest bit first, each row from a new word on.
+    /// certain, itself and pods on their node's network left out; 64 pods a word, the lowest bit first, each row from a new word on.
     ///
     /// It is as large as pods squared. What only looks at some pairs asks [`Matrix::expect`].
     #[must_use]
     pub fn written_out(&self, family: Family) -> Vec<u64> {
-        let classes: Vec<u32> = self
-            .set
-            .pods
-            .iter()
-            .map(|pod| {
+        let classes: Vec<u32> = (0..)
+            .zip(&self.set.pods)
+            .map(|(number, pod)| {
                 pod.class(family)
-                    .filter(|_| !pod.host_network)
+                    .filter(|_| !self.singly.contains(number))
                     .unwrap_or(NO_CLASS)
             })
             .collect();

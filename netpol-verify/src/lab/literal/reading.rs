@@ -40,6 +40,8 @@ pub enum Undefined {
     DomainName,
     /// A pod without an address, and whether a block holds it decides.
     NoAddress,
+    /// A pod that is on no node yet, and whether it will be on the other end's decides.
+    NoNode,
 }
 
 /// Whether the policies let `from` open a connection to `to`. The port is the one at the destination pod (R19).
@@ -64,6 +66,22 @@ pub fn permits(
     {
         return Reading::Undefined(Undefined::Itself);
     }
+    let apart = as_placed(snapshot, from, to, protocol, port);
+    let Some(node) = side::node_in_common(from, to) else {
+        return apart;
+    };
+    // It may come to be on the other end's node.
+    let (source, target) = (side::placed(from, node), side::placed(to, node));
+    let from = source.as_ref().map_or(from, |pod| side::moved(from, pod));
+    let to = target.as_ref().map_or(to, |pod| side::moved(to, pod));
+    common(Possible {
+        first: apart,
+        others: vec![(as_placed(snapshot, from, to, protocol, port), Undefined::NoNode)],
+    })
+}
+
+/// The answer where every pod is on the node that it says, and on nobody's where it says none.
+fn as_placed(snapshot: &Snapshot, from: Party<'_>, to: Party<'_>, protocol: Protocol, port: u16) -> Reading {
     let with = |host_pods| common(answers(snapshot, from, to, protocol, port, host_pods));
     common(Possible {
         first: with(HostPods::AsPods),

@@ -130,6 +130,46 @@ pub(super) fn is_own_node(pod: &Pod, party: Party<'_>, host_pods: HostPods) -> b
     node.is_some() && node == pod.node.as_deref()
 }
 
+/// The node that the two ends may come to share: one of them is a node or on a node's network, and a pod of them is on no
+/// node yet.
+pub(super) fn node_in_common<'a>(from: Party<'a>, to: Party<'a>) -> Option<&'a str> {
+    let is_on_host = |party: Party<'_>| match party {
+        Party::Node { .. } => true,
+        Party::Pod { pod, .. } => pod.host_network,
+        Party::Outside(_) => false,
+    };
+    let node = |party: Party<'a>| match party {
+        Party::Node { name, .. } => Some(name),
+        Party::Pod { pod, .. } => pod.node.as_deref(),
+        Party::Outside(_) => None,
+    };
+    let is_outside = |party| matches!(party, Party::Outside(_));
+    let is_unplaced = |party: Party<'_>| party.pod().is_some_and(|pod| pod.node.is_none());
+    let may_be = (is_on_host(from) || is_on_host(to))
+        && (is_unplaced(from) || is_unplaced(to))
+        && !is_outside(from)
+        && !is_outside(to);
+    // Where neither has a node yet, it is some node that nobody knows.
+    may_be.then(|| node(from).or(node(to)).unwrap_or("some node"))
+}
+
+/// The pod of an end on that node, if it is on none.
+pub(super) fn placed(party: Party<'_>, node: &str) -> Option<Pod> {
+    party.pod().filter(|pod| pod.node.is_none()).map(|pod| Pod {
+        node: Some(node.to_owned()),
+        ..pod.clone()
+    })
+}
+
+/// The end with another state of its pod.
+pub(super) const fn moved<'a>(party: Party<'_>, pod: &'a Pod) -> Party<'a> {
+    let address = match party {
+        Party::Pod { address, .. } => address,
+        Party::Node { address, .. } | Party::Outside(address) => Some(address),
+    };
+    Party::Pod { pod, address }
+}
+
 /// Whether the two addresses are of one family, so that packets can go between them; of an address that nobody knows
 /// yet, everything is possible.
 pub(super) fn may_meet(one: Option<IpAddr>, other: Option<IpAddr>) -> bool {

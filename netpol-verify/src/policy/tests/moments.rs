@@ -142,3 +142,58 @@ fn r34_each_side_has_its_own_answer_and_the_set_its_generation() {
     assert!(decision.egress.is_open() && decision.ingress.is_closed());
     assert_eq!(case.set.generation(), case.snapshot.generation);
 }
+
+/// A workload's template runs anywhere: perhaps on the node that asks, which nothing keeps from it.
+#[test]
+fn r21_a_pod_on_no_node_yet_may_come_to_be_on_the_one_that_asks() {
+    let closed = given(&["{podSelector: {}, policyTypes: [Ingress, Egress]}"]);
+    let mut case = given(&["{podSelector: {}, policyTypes: [Ingress, Egress]}"]);
+    let pod = case.snapshot.pods.iter_mut().find(|pod| pod.name.name == "api");
+    pod.unwrap().node = None;
+    case.set = compile(&case.snapshot).0;
+    for (from, to, why) in [
+        ("node-1", "shop/api", Unspecified::NoNode),
+        ("shop/api", "node-1", Unspecified::PodToOwnNode),
+        ("shop/host", "shop/api", Unspecified::NoNode),
+    ] {
+        assert_eq!(
+            case.expects(from, to, 80),
+            Expectation::Unspecified(why),
+            "{from} -> {to}"
+        );
+        assert_eq!(
+            closed.expects(from, to, 80),
+            Expectation::Deny,
+            "{from} -> {to}, on node-2"
+        );
+    }
+    assert_eq!(
+        case.expects("shop/web", "shop/api", 80),
+        Expectation::Deny,
+        "between pods no node matters"
+    );
+}
+
+/// Manifests may give a pod the address of a node; `nodes` peers go by addresses.
+#[test]
+fn a_pod_at_a_nodes_address_is_met_by_rules_that_name_nodes() {
+    let mut case = super::world::given_with(
+        &[],
+        &[
+            "{tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{nodes: {}}]}]}",
+        ],
+    );
+    let pod = case.snapshot.pods.iter_mut().find(|pod| pod.name.name == "api");
+    pod.unwrap().ips = vec!["192.0.2.2".parse().unwrap()];
+    case.set = compile(&case.snapshot).0;
+    let to = End::Pod {
+        name: "shop/api".parse().unwrap(),
+        address: Some("192.0.2.2".parse().unwrap()),
+    };
+    let traffic = Traffic::direct(end("shop/web", 4), to, Protocol::Tcp, 80);
+    assert_eq!(
+        case.answer(&traffic),
+        Expectation::Deny,
+        "by itself and in the matrix"
+    );
+}
