@@ -51,10 +51,12 @@ impl PolicySet {
             is_over: pod.phase.is_terminal(),
             host_network: pod.host_network,
         };
+        self.wanderers += usize::from(entry.is_wanderer());
         match self.pod_index.get(&pod.name) {
             Some(index) => {
                 if let Some(slot) = self.pods.get_mut(*index as usize) {
-                    *slot = entry;
+                    let before = std::mem::replace(slot, entry);
+                    self.wanderers -= usize::from(before.is_wanderer());
                 }
             }
             None => {

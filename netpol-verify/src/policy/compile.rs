@@ -121,7 +121,6 @@ impl PolicySet {
             self.node_addresses.entry(*address).or_default().push(number);
         }
         if let Some(entry) = self.nodes.get_mut(number as usize) {
-            entry.addresses = addresses;
             entry.is_described = true;
         }
     }

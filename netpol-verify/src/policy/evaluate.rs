@@ -182,13 +182,12 @@ impl PolicySet {
                 .own_node_readings(pod, reading)
                 .into_iter()
                 .map(|own_node| (own_node, from.view(reading)));
-            let rewritten = via
-                .map_or(&[][..], |via| via.rewritten.as_slice())
-                .iter()
-                .map(|address| {
-                    let is_own = pod.node.is_some_and(|node| self.is_address_of(node, *address));
-                    (OwnNode::sure(is_own), View::of_node(*address))
-                });
+            let hidden = via.map_or(&[][..], |via| via.rewritten.as_slice());
+            let rewritten = hidden.iter().flat_map(|address| {
+                let node = self.node_at(*address);
+                let own_node = node.own_node_readings(pod, reading).into_iter();
+                own_node.map(move |own_node| (own_node, node.view(reading)))
+            });
             ingress =
                 self.over(direct.chain(rewritten).map(|(own_node, view)| {
                     (own_node.why(), question(Direction::Ingress, to, view, own_node))
@@ -225,10 +224,11 @@ impl PolicySet {
         (answer, side)
     }
 
-    fn is_address_of(&self, node: u32, address: IpAddr) -> bool {
-        self.nodes
-            .get(node as usize)
-            .is_some_and(|node| node.addresses.contains(&address.to_canonical()))
+    /// The node that has an address.
+    fn node_at(&self, address: IpAddr) -> Party<'_> {
+        let address = address.to_canonical();
+        let nodes = self.node_addresses.get(&address);
+        Party::Node(nodes.and_then(|nodes| nodes.first().copied()), address)
     }
 }
 
@@ -253,17 +253,6 @@ impl View {
                 other => other,
             },
             ..self
-        }
-    }
-
-    /// An address of a node that rewrote the source.
-    fn of_node(address: IpAddr) -> Self {
-        Self {
-            class: None,
-            admin_class: None,
-            address: Some(address.to_canonical()),
-            is_outside: false,
-            awaits_node: None,
         }
     }
 }

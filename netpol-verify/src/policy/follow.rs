@@ -153,7 +153,8 @@ impl PolicySet {
         let Some(number) = self.pod_index.remove(name) else {
             return;
         };
-        self.pods.swap_remove(number as usize);
+        let gone = self.pods.swap_remove(number as usize);
+        self.wanderers -= usize::from(gone.is_wanderer());
         if let Some(moved) = self.pods.get(number as usize) {
             self.pod_index.insert(moved.name.clone(), number);
         }

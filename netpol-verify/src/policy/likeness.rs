@@ -20,6 +20,8 @@ pub struct Likeness {
     nodes: Vec<u32>,
     /// Of a hostNetwork pod that has no address yet: the node whose address it will have, likewise.
     awaits_node: Option<Option<u32>>,
+    /// Its own node, where it matters to a pod that may come to be there.
+    meets_on: Option<u32>,
 }
 
 impl Likeness {
@@ -42,6 +44,7 @@ impl PolicySet {
             nodes: self.nodes_at(entry),
             awaits_node: (entry.host_network && entry.ips.is_empty() && self.selects_nodes())
                 .then_some(entry.node),
+            meets_on: entry.node.filter(|_| self.wanderers > 0 && self.selects_nodes()),
         })
     }
 

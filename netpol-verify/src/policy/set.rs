@@ -39,6 +39,8 @@ pub struct PolicySet {
     pub(crate) traits: Traits,
     pub(crate) pods: Vec<PodEntry>,
     pub(crate) pod_index: HashMap<ObjectName, u32>,
+    /// How many pods will have the address of a node that nobody knows yet.
+    pub(crate) wanderers: usize,
     pub(crate) policies: Vec<Compiled>,
     pub(crate) policy_index: HashMap<ObjectName, u32>,
     pub(crate) admin: Vec<CompiledAdmin>,
@@ -72,7 +74,6 @@ pub(crate) struct NamespaceEntry {
 /// A node; its labels are in the vocabulary.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodeEntry {
-    pub(crate) addresses: Vec<IpAddr>,
     /// Whether there is an object of it; a pod may name a node that has none.
     pub(crate) is_described: bool,
 }
@@ -199,6 +200,11 @@ impl Class {
 }
 
 impl PodEntry {
+    /// Whether it will have the address of a node that nobody knows yet.
+    pub(crate) const fn is_wanderer(&self) -> bool {
+        self.host_network && self.ips.is_empty() && self.node.is_none() && !self.is_over
+    }
+
     /// Its class at its address in a family.
     pub(crate) fn class(&self, family: Family) -> Option<u32> {
         let class = match family {
