@@ -11,17 +11,15 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::{command, packages};
+use crate::{command, go, packages};
 
 /// The version that is built.
 const KUBERNETES: &str = "v1.34.2";
-/// What that version wants.
-const GO: (u32, u32) = (1, 24);
 /// The programs' folder, with `bin` in it; `NETPOL_VERIFY_TESTBED` names another. The same in
 /// `tests/src/apiserver/programs.rs`.
 const FOLDER: &str = "/tmp/testbed";
 
-/// Puts both programs there where they are missing. Without a Go toolchain it says what to install, and the tests skip.
+/// Puts both programs there where they are missing.
 pub(crate) fn ensure() -> Result<()> {
     let folder = PathBuf::from(std::env::var_os("NETPOL_VERIFY_TESTBED").unwrap_or_else(|| FOLDER.into()));
     let programs = folder.join("bin");
@@ -33,13 +31,7 @@ pub(crate) fn ensure() -> Result<()> {
         println!("kube-apiserver {KUBERNETES}: there.");
         return Ok(());
     }
-    let Some(go) = go() else {
-        println!(
-            "No kube-apiserver {KUBERNETES} is built: no Go {}.{} or later on PATH or in /usr/local/go. Install one from https://go.dev/dl/, or golang-go of Debian 13 or later; without it the tests of a live cluster skip.",
-            GO.0, GO.1
-        );
-        return Ok(());
-    };
+    let go = go::ensure(&folder)?;
     println!("Building kube-apiserver {KUBERNETES}; this takes some minutes, once.");
     build(&go, &folder.join("k8s"), &server)
 }
@@ -82,29 +74,6 @@ fn version(server: &Path) -> Option<String> {
     Some(said.trim().strip_prefix("Kubernetes ")?.to_owned())
 }
 
-/// A Go that is new enough.
-fn go() -> Option<PathBuf> {
-    let usual = PathBuf::from("/usr/local/go/bin/go");
-    command::find("go").into_iter().chain([usual]).find(|go| {
-        let said = command::program(go).args(["env", "GOVERSION"]).output();
-        said.is_ok_and(|said| is_new_enough(&String::from_utf8_lossy(&said.stdout)))
-    })
-}
-
-/// Whether `go1.26.8` is.
-fn is_new_enough(version: &str) -> bool {
-    let mut numbers = version
-        .trim()
-        .strip_prefix("go")
-        .unwrap_or_default()
-        .split(|other: char| !other.is_ascii_digit())
-        .map_while(|number| number.parse::<u32>().ok());
-    numbers
-        .next()
-        .zip(numbers.next())
-        .is_some_and(|found| found >= GO)
-}
-
 /// Kubernetes' own module replaces its parts by folders of its repository; as a dependency they are modules of their own.
 fn build(go: &Path, folder: &Path, server: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
@@ -123,6 +92,8 @@ fn build(go: &Path, folder: &Path, server: &Path) -> Result<()> {
             .arg(&new)
             .arg("k8s.io/kubernetes/cmd/kube-apiserver")
             .current_dir(folder)
+            // Another toolchain's.
+            .env_remove("GOROOT")
             .envs([
                 ("CGO_ENABLED", "0"),
                 ("GOFLAGS", "-mod=mod"),
@@ -139,7 +110,8 @@ fn go_mod(go: &Path) -> Result<String> {
         .args(["mod", "download", "-json"])
         .arg(format!("k8s.io/kubernetes@{KUBERNETES}"))
         .current_dir("/")
-        .env("GOFLAGS", "");
+        .env("GOFLAGS", "")
+        .env_remove("GOROOT");
     let found: Value = serde_json::from_str(&command::output(&mut download)?).context("go wrote no JSON")?;
     let file = found
         .get("GoMod")
@@ -159,31 +131,15 @@ fn module(theirs: &str) -> String {
         .collect();
     format!(
         "module netpol-verify.invalid/apiserver\n\ngo {}.{}.0\n\nrequire k8s.io/kubernetes {KUBERNETES}\n\nreplace (\n{})\n",
-        GO.0,
-        GO.1,
+        go::WANTED.0,
+        go::WANTED.1,
         replaced.concat()
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{is_new_enough, module};
-
-    #[test]
-    fn versions_of_go_are_compared_as_numbers() {
-        for (version, expected) in [
-            ("go1.24", true),
-            ("go1.26.8\n", true),
-            ("go1.24rc1", true),
-            ("go2.0", true),
-            ("go1.23.9", false),
-            ("go1.9", false),
-            ("devel", false),
-            ("", false),
-        ] {
-            assert_eq!(is_new_enough(version), expected, "{version}");
-        }
-    }
+    use super::module;
 
     #[test]
     fn what_kubernetes_takes_from_its_own_folders_comes_from_the_registry() {

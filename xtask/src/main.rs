@@ -8,6 +8,7 @@ mod command;
 mod demo;
 mod fuzz_oracle;
 mod generate;
+mod go;
 mod licences;
 mod lint;
 mod packages;
