@@ -8,7 +8,7 @@ use super::{
     peer,
     possible::Match,
     selector,
-    side::{Party, Side},
+    side::{Party, SOME_NODE, Side},
 };
 use crate::cluster::{Action, AdminPeer, AdminPort, AdminRule, Node, Pod};
 
@@ -89,8 +89,8 @@ fn node_matches(side: &Side<'_>, wanted: &LabelSelector) -> Match {
     match side.other {
         // A hostNetwork pod that has no address yet will have its node's, whichever that is.
         Party::Pod { pod, address: None } if pod.host_network => match &pod.node {
-            Some(name) => Match::sure(selected.any(|node| node.name == *name)),
-            None => selected
+            Some(name) if name != SOME_NODE => Match::sure(selected.any(|node| node.name == *name)),
+            _ => selected
                 .next()
                 .map_or(Match::No, |_| Match::Perhaps(Undefined::NoAddress)),
         },

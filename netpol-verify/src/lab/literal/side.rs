@@ -130,6 +130,9 @@ pub(super) fn is_own_node(pod: &Pod, party: Party<'_>, host_pods: HostPods) -> b
     node.is_some() && node == pod.node.as_deref()
 }
 
+/// Where neither end has a node yet, the one that both may come to: any of the cluster's. No node can be called so.
+pub(super) const SOME_NODE: &str = "some node";
+
 /// The node that the two ends may come to share: one of them is a node or on a node's network, and a pod of them is on no
 /// node yet.
 pub(super) fn node_in_common<'a>(from: Party<'a>, to: Party<'a>) -> Option<&'a str> {
@@ -149,8 +152,7 @@ pub(super) fn node_in_common<'a>(from: Party<'a>, to: Party<'a>) -> Option<&'a s
         && (is_unplaced(from) || is_unplaced(to))
         && !is_outside(from)
         && !is_outside(to);
-    // Where neither has a node yet, it is some node that nobody knows.
-    may_be.then(|| node(from).or(node(to)).unwrap_or("some node"))
+    may_be.then(|| node(from).or(node(to)).unwrap_or(SOME_NODE))
 }
 
 /// The pod of an end on that node, if it is on none.
