@@ -52,17 +52,22 @@ impl LocalInbox {
 mod tests {
     use super::LocalBus;
     use crate::{
-        bus::{Batch, Bus as _, Message},
+        bus::{Batch, Bus as _, Message, Origin},
         net::KernelTime,
     };
 
     fn heartbeat(sequence: u64) -> Message {
         Message::Batch(Batch {
-            node: "n".into(),
+            origin: Origin {
+                node: "n".into(),
+                session: 1,
+            },
             sequence,
             records: bytes::Bytes::new(),
             drained_at: KernelTime(1),
-            losses: super::super::LossTotals::default(),
+            losses: Default::default(),
+            functions: Default::default(),
+            heard: Vec::new(),
         })
     }
 

@@ -1,10 +1,15 @@
 //! What sensors say to the verifier, and the way it travels: in-process here, by NATS in a cluster.
 
+mod ask;
 mod local;
 mod message;
 
+pub use ask::{Answer, Ask, AskError, PROBES_AT_ONCE, ProbeOrder, Sensors};
 pub use local::{LocalBus, LocalInbox};
-pub use message::{Announcement, Batch, InterfaceState, LossTotals, Message, NodeName};
+pub use message::{
+    Announcement, Batch, Heard, InterfaceState, LossTotals, Message, NodeFacts, NodeName, Origin, Roster,
+    SensorFacts, WatchedInterface,
+};
 
 /// The sending end of a bus. A bus never blocks a node: what it cannot take is counted by the sender.
 pub trait Bus: Send + Sync + 'static {

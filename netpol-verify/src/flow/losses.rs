@@ -1,4 +1,4 @@
-//! Which namespaces lost records, and between which moments.
+//! Which namespaces of one node lost records, and between which moments. All times are the node's.
 
 use std::collections::BTreeMap;
 
@@ -62,6 +62,17 @@ impl LossLog {
             netns: None,
             count: batches,
         });
+    }
+
+    /// The sensor started again: its totals begin at nothing, and what it missed in between is nobody's to know.
+    pub(super) fn restart(&mut self) {
+        self.last = LossTotals::default();
+        self.last_at = KernelTime(0);
+    }
+
+    /// Lets go of what was lost before a moment.
+    pub(super) fn forget_before(&mut self, moment: KernelTime) {
+        self.spans.retain(|span| span.to >= moment);
     }
 
     /// How many records were lost in one of the namespaces, or nobody knows where, between two moments.

@@ -1,7 +1,7 @@
 //! What became of an attempt.
 
 use crate::{
-    net::{Ifindex, NetnsCookie},
+    net::{Ifindex, Netns},
     observe::DropClass,
 };
 
@@ -64,7 +64,7 @@ pub enum Rejection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropPlace {
     /// The network namespace of the device the packet was on.
-    pub netns: NetnsCookie,
+    pub netns: Netns,
     /// That device.
     pub ifindex: Ifindex,
     /// The reason's name from the running kernel: `NETFILTER_DROP`; `unknown(N)` when it has none.

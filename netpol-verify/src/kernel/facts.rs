@@ -31,6 +31,12 @@ pub struct Offsets {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DropReasons(Arc<BTreeMap<u32, String>>);
 
+impl From<BTreeMap<u32, String>> for DropReasons {
+    fn from(names: BTreeMap<u32, String>) -> Self {
+        Self(Arc::new(names))
+    }
+}
+
 impl DropReasons {
     /// A table of numbers and names; the prefix `SKB_DROP_REASON_` is taken off.
     pub fn new(pairs: impl IntoIterator<Item = (String, u32)>) -> Self {
@@ -53,6 +59,12 @@ impl DropReasons {
             .get(&number)
             .cloned()
             .unwrap_or_else(|| format!("unknown({number})"))
+    }
+
+    /// The names by number.
+    #[must_use]
+    pub fn names(&self) -> &BTreeMap<u32, String> {
+        &self.0
     }
 
     /// Whether the kernel tells reasons at all (Linux 5.17).

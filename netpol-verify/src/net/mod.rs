@@ -9,5 +9,5 @@ mod protocol;
 pub use attempt::{AttemptKey, HASHED_PAYLOAD, payload_hash};
 pub use clock::{Clock, KernelTime};
 pub use cookie::netns_cookie_here;
-pub use identity::{Ifindex, NetnsCookie};
+pub use identity::{Ifindex, Netns, NetnsCookie, NodeId};
 pub use protocol::{Family, ParseProtocolError, Protocol};

@@ -1,5 +1,7 @@
 //! The classifiers on a pod's own interface: by TCX at the head, by clsact where the kernel has no TCX.
 
+use std::fmt;
+
 use aya::{
     programs::{
         LinkOrder, SchedClassifier, TcAttachType,
@@ -22,6 +24,15 @@ pub enum Attachment {
     Tcx,
     /// clsact filters on the pod side; removed when the sensor stops, but not when it is killed.
     Clsact,
+}
+
+impl fmt::Display for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+        })
+    }
 }
 
 /// An interface could not be watched.

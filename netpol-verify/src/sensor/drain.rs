@@ -1,10 +1,16 @@
 //! From the ring to the bus: untouched records in batches, heartbeats, and every loss.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    mem::offset_of,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aya::maps::{MapData, RingBuf};
 use bytes::{Bytes, BytesMut};
-use netpol_verify_ebpf::{RECORD_SIZE, settings::counter};
+use netpol_verify_ebpf::{RECORD_SIZE, RecordHeader, settings::counter};
 use tokio::{
     io::unix::AsyncFd,
     sync::{mpsc, oneshot},
@@ -17,17 +23,60 @@ use super::{
     sys::pollable,
 };
 use crate::{
-    bus::{Batch, Bus, LossTotals, Message, NodeName},
+    bus::{Batch, Bus, Heard, LossTotals, Message, Origin},
+    kernel::Symbols,
     net::{Clock, KernelTime, NetnsCookie},
 };
 
 /// Records a batch holds at most.
 const BATCH: usize = 4096;
-/// How often the sensor proves that it is alive.
+/// How often the sensor proves that it is alive, unless it is told otherwise.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 /// A program that has taken the time may not have written its record yet when the ring looks empty; nothing runs
 /// longer than this between the two, even where a virtual CPU is taken away.
 const IN_WRITING: Duration = Duration::from_millis(5);
+
+/// Verifiers that call at once are few; of strangers' calls only the latest are kept.
+const CALLERS: usize = 16;
+
+/// What a drain shares with whoever else speaks for the sensor.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    heard: Mutex<Vec<Heard>>,
+    /// Functions that records have named.
+    functions: Mutex<BTreeMap<u64, String>>,
+}
+
+impl Shared {
+    /// Notes a verifier's call; whether the verifier is new.
+    pub(super) fn hear(&self, verifier: &str, called_at: KernelTime) -> bool {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = heard.len();
+        heard.retain(|call| call.verifier != verifier);
+        let is_new = heard.len() == before;
+        if heard.len() >= CALLERS {
+            heard.remove(0);
+        }
+        heard.push(Heard {
+            verifier: verifier.to_owned(),
+            called_at,
+            heard_at: Clock.now(),
+        });
+        is_new
+    }
+
+    /// Functions that records have named so far.
+    pub(super) fn functions(&self) -> BTreeMap<u64, String> {
+        self.functions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 /// Drains the ring until it is dropped.
 pub struct Drain {
@@ -67,7 +116,13 @@ impl Drain {
     ///
     /// # Errors
     /// The ring cannot be polled.
-    pub(super) fn start(maps: Maps, node: NodeName, bus: Arc<dyn Bus>) -> io::Result<(Self, DrainHandle)> {
+    pub(super) fn start(
+        maps: Maps,
+        origin: Origin,
+        bus: Arc<dyn Bus>,
+        shared: Arc<Shared>,
+        heartbeat: Option<Duration>,
+    ) -> io::Result<(Self, DrainHandle)> {
         let (requests, inbox) = mpsc::channel(16);
         let Maps {
             flush_log,
@@ -77,13 +132,17 @@ impl Drain {
         } = maps;
         let mut drainer = Drainer {
             flush_log,
-            node,
+            origin,
             bus,
+            shared,
+            symbols: Symbols::of_kernel(),
+            fresh: BTreeMap::new(),
+            heartbeat: heartbeat.unwrap_or(HEARTBEAT),
             counters,
             losses,
             sequence: 0,
             drained_at: KernelTime(0),
-            totals: LossTotals::default(),
+            totals: Arc::default(),
         };
         let ring = pollable(records)?;
         let task = tokio::spawn(async move { drainer.run(ring, inbox).await });
@@ -99,18 +158,23 @@ impl Drop for Drain {
 
 struct Drainer {
     flush_log: Option<FlushLog>,
-    node: NodeName,
+    origin: Origin,
     bus: Arc<dyn Bus>,
+    shared: Arc<Shared>,
+    symbols: Symbols,
+    /// Functions that the records read since the last batch name for the first time.
+    fresh: BTreeMap<u64, String>,
+    heartbeat: Duration,
     counters: aya::maps::PerCpuArray<MapData, u64>,
     losses: aya::maps::PerCpuHashMap<MapData, u64, super::sys::LossesValue>,
     sequence: u64,
     drained_at: KernelTime,
-    totals: LossTotals,
+    totals: Arc<LossTotals>,
 }
 
 impl Drainer {
     async fn run(&mut self, mut ring: AsyncFd<RingBuf<MapData>>, mut requests: mpsc::Receiver<Request>) {
-        let mut heartbeat = interval(HEARTBEAT);
+        let mut heartbeat = interval(self.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -147,6 +211,7 @@ impl Drainer {
         }
         let mut batch = BytesMut::new();
         while let Some(record) = ring.next() {
+            self.name_function(&record);
             batch.extend_from_slice(&record);
             if batch.len() >= BATCH * RECORD_SIZE {
                 self.publish(batch.split().freeze());
@@ -173,32 +238,64 @@ impl Drainer {
     fn publish(&mut self, records: Bytes) {
         self.sequence += 1;
         let batch = Batch {
-            node: self.node.clone(),
+            origin: self.origin.clone(),
             sequence: self.sequence,
             records,
             drained_at: self.drained_at,
             losses: self.totals.clone(),
+            functions: std::mem::take(&mut self.fresh),
+            heard: self.shared.heard(),
         };
         if let Err(rejected) = self.bus.publish(Message::Batch(batch)) {
-            let lost = match *rejected.message {
-                Message::Batch(batch) => batch.len(),
-                Message::Announcement(_) => 0,
-            };
-            self.totals.not_published += u64::try_from(lost).unwrap_or(u64::MAX);
+            if let Message::Batch(batch) = *rejected.message {
+                let totals = Arc::make_mut(&mut self.totals);
+                totals.not_published += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+                self.fresh = batch.functions;
+            }
+        }
+    }
+
+    /// Looks up the function that freed a packet, the first time a record names it: addresses mean something on this node
+    /// only.
+    fn name_function(&mut self, record: &[u8]) {
+        let at = offset_of!(RecordHeader, drop_location);
+        let Some(Ok(address)) = record.get(at..at + 8).map(<[u8; 8]>::try_from) else {
+            return;
+        };
+        let address = u64::from_ne_bytes(address);
+        if address == 0 {
+            return;
+        }
+        let mut known = self
+            .shared
+            .functions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if known.contains_key(&address) {
+            return;
+        }
+        if let Some(name) = self.symbols.function(address) {
+            known.insert(address, name.to_owned());
+            self.fresh.insert(address, name.to_owned());
         }
     }
 
     fn read_losses(&mut self) {
-        self.totals.counters = (0..counter::COUNT)
+        let mut totals = LossTotals {
+            by_netns: self.totals.by_netns.clone(),
+            not_published: self.totals.not_published,
+            ..LossTotals::default()
+        };
+        totals.counters = (0..counter::COUNT)
             .map(|index| {
                 self.counters
                     .get(&index, 0)
                     .map_or(0, |per_cpu| per_cpu.iter().sum())
             })
             .collect();
-        let lost = |index: u32| self.totals.counters.get(index as usize).copied().unwrap_or(0);
+        let lost = |index: u32| totals.counters.get(index as usize).copied().unwrap_or(0);
         if lost(counter::RING_FULL) + lost(counter::THROTTLED) > 0 {
-            self.totals.by_netns = self
+            totals.by_netns = self
                 .losses
                 .iter()
                 .filter_map(Result::ok)
@@ -211,7 +308,8 @@ impl Drainer {
                 })
                 .collect();
         }
-        self.totals.unplaced = lost(counter::UNATTRIBUTED) + self.totals.not_published;
-        self.totals.read_at = Clock.now();
+        totals.unplaced = lost(counter::UNATTRIBUTED) + totals.not_published;
+        totals.read_at = Clock.now();
+        self.totals = Arc::new(totals);
     }
 }

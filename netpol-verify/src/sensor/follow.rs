@@ -19,7 +19,7 @@ use super::{
     sys::pollable,
 };
 use crate::{
-    bus::{Announcement, Bus, InterfaceState, Message, NodeName},
+    bus::{Announcement, Bus, InterfaceState, Message, Origin, Roster, WatchedInterface},
     net::{Clock, NetnsCookie, netns_cookie_here},
 };
 
@@ -42,23 +42,32 @@ pub type Filter = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 /// Follows until it is dropped; then every interface is let go.
 pub struct Follow {
     task: JoinHandle<()>,
+    wishes: mpsc::Sender<Wish>,
 }
 
 struct Known {
     cookie: NetnsCookie,
     inode: u64,
-    interfaces: BTreeMap<String, (Announcement, Option<Attached>)>,
+    interfaces: BTreeMap<String, (WatchedInterface, Option<Attached>)>,
     events: Option<JoinHandle<()>>,
 }
 
 struct Follower {
     object: Arc<Mutex<Object>>,
-    node: NodeName,
+    origin: Origin,
     bus: Arc<dyn Bus>,
     filter: Filter,
     attachment: Attachment,
     known: BTreeMap<String, Known>,
-    changed: mpsc::Sender<()>,
+    changed: mpsc::Sender<Wish>,
+}
+
+/// What a follower is asked for.
+enum Wish {
+    /// Something changed: look again.
+    Scan,
+    /// Somebody new listens: tell everything.
+    Roster,
 }
 
 impl Follow {
@@ -69,7 +78,7 @@ impl Follow {
     /// `/run/netns` cannot be watched.
     pub async fn start(
         object: Arc<Mutex<Object>>,
-        node: NodeName,
+        origin: Origin,
         bus: Arc<dyn Bus>,
         filter: Filter,
         attachment: Attachment,
@@ -85,15 +94,16 @@ impl Follow {
             )
             .map_err(|e| watch(e.into()))?;
         let inotify = pollable(OwnedFd::from(inotify)).map_err(watch)?;
-        let (changed, mut changes) = mpsc::channel(1);
+        // A wish to scan covers every change before it; rosters are asked for seldom.
+        let (changed, mut wishes) = mpsc::channel(2);
         let mut follower = Follower {
             object,
-            node,
+            origin,
             bus,
             filter,
             attachment,
             known: BTreeMap::new(),
-            changed,
+            changed: changed.clone(),
         };
         // Entering namespaces blocks; the pods' own tasks go on meanwhile on the other worker.
         follower = scan(follower).await;
@@ -107,13 +117,29 @@ impl Follow {
                         while nix::unistd::read(inotify.get_ref(), &mut events).is_ok_and(|length| length > 0) {}
                         guard.clear_ready();
                     }
-                    change = changes.recv() => if change.is_none() { return },
+                    wish = wishes.recv() => match wish {
+                        None => return,
+                        Some(Wish::Scan) => {}
+                        Some(Wish::Roster) => {
+                            follower.roster();
+                            continue;
+                        }
+                    },
                     () = sleep(RESCAN) => {}
                 }
                 follower = scan(follower).await;
             }
         });
-        Ok(Self { task })
+        Ok(Self {
+            task,
+            wishes: changed,
+        })
+    }
+
+    /// Announces every interface at once, for somebody who has heard nothing yet.
+    pub async fn roster(&self) {
+        // It has ended only when this is being dropped.
+        let _ = self.wishes.send(Wish::Roster).await;
     }
 }
 
@@ -177,9 +203,9 @@ impl Follower {
         // Said first, let go afterwards: our own socket keeps the namespace alive, so that whatever reached the pod
         // before the announcement was seen.
         let mut held = Vec::new();
-        for (mut announcement, attached) in known.interfaces.into_values() {
-            announcement.state = InterfaceState::Gone { at: Clock.now() };
-            self.announce(announcement);
+        for (mut interface, attached) in known.interfaces.into_values() {
+            interface.state = InterfaceState::Gone { at: Clock.now() };
+            self.announce(interface);
             held.push(attached);
         }
         drop(held);
@@ -232,19 +258,19 @@ impl Follower {
             .cloned()
             .collect();
         for ifname in gone {
-            if let Some((mut announcement, attached)) = known.interfaces.remove(&ifname) {
+            if let Some((mut gone, attached)) = known.interfaces.remove(&ifname) {
                 drop(attached);
-                announcement.state = InterfaceState::Gone { at: Clock.now() };
-                self.announce(announcement);
+                gone.state = InterfaceState::Gone { at: Clock.now() };
+                self.announce(gone);
             }
         }
         for interface in found {
-            if let Some((announcement, Some(_))) = known.interfaces.get_mut(&interface.name)
-                && announcement.ifindex == interface.ifindex
+            if let Some((watched, Some(_))) = known.interfaces.get_mut(&interface.name)
+                && watched.ifindex == interface.ifindex
             {
-                if announcement.addresses != interface.addresses {
-                    announcement.addresses = interface.addresses;
-                    self.announce(announcement.clone());
+                if watched.addresses != interface.addresses {
+                    watched.addresses = interface.addresses;
+                    self.announce(watched.clone());
                 }
                 continue;
             }
@@ -260,7 +286,7 @@ impl Follower {
         path: &NetnsPath,
         cookie: NetnsCookie,
         interface: Interface,
-    ) -> (Announcement, Option<Attached>) {
+    ) -> (WatchedInterface, Option<Attached>) {
         let attached = {
             let mut object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
             Attached::new(&mut object, path, &interface.name, self.attachment)
@@ -282,21 +308,37 @@ impl Follower {
                 )
             }
         };
-        let announcement = Announcement {
-            node: self.node.clone(),
+        let watched = WatchedInterface {
             netns: cookie,
             netns_name: name.to_owned(),
+            pods: BTreeSet::new(),
             ifindex: interface.ifindex,
             ifname: interface.name,
             addresses: interface.addresses,
             state,
         };
-        self.announce(announcement.clone());
-        (announcement, attached)
+        self.announce(watched.clone());
+        (watched, attached)
     }
 
-    fn announce(&self, announcement: Announcement) {
-        if let Err(rejected) = self.bus.publish(Message::Announcement(announcement)) {
+    fn roster(&self) {
+        let interfaces = self.known.values().flat_map(|known| known.interfaces.values());
+        self.publish(Message::Roster(Roster {
+            origin: self.origin.clone(),
+            at: Clock.now(),
+            interfaces: interfaces.map(|(interface, _)| interface.clone()).collect(),
+        }));
+    }
+
+    fn announce(&self, interface: WatchedInterface) {
+        self.publish(Message::Announcement(Announcement {
+            origin: self.origin.clone(),
+            interface,
+        }));
+    }
+
+    fn publish(&self, message: Message) {
+        if let Err(rejected) = self.bus.publish(message) {
             // Without the announcement its pod counts as not watched: no verdict, no false one. A reader that is gone
             // wants none.
             if rejected.gone {
@@ -336,7 +378,7 @@ impl Follower {
             let connection = tokio::spawn(connection);
             while futures_util::StreamExt::next(&mut messages).await.is_some() {
                 // One pending request covers every event before it.
-                let _ = changed.try_send(());
+                let _ = changed.try_send(Wish::Scan);
             }
             connection.abort();
         }))

@@ -1,5 +1,7 @@
 //! What may differ between two sensors that run the same programs.
 
+use std::time::Duration;
+
 use super::attach::Attachment;
 
 /// Choices of whoever starts a sensor; the default is right wherever packets matter.
@@ -12,6 +14,8 @@ pub struct Options {
     /// Leaves the kernel's drops alone: then only what crosses pods' interfaces is counted, and nothing that others do
     /// on the machine.
     pub without_drops: bool,
+    /// How often the sensor proves that it is alive; `None` is often enough for whoever waits on this machine.
+    pub heartbeat: Option<Duration>,
     /// Another object than the embedded one: one built with `--log`, say.
     pub object: Option<&'static [u8]>,
 }

@@ -5,19 +5,19 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use netpol_verify_ebpf::settings::Settings;
+use netpol_verify_ebpf::{ABI_VERSION, settings::Settings};
 
 use super::{
     attach::Attachment,
-    drain::{Drain, DrainHandle},
+    drain::{Drain, DrainHandle, Shared},
     follow::{Filter, Follow, FollowError},
     object::{EMBEDDED, LoadError, Object},
     options::Options,
 };
 use crate::{
-    bus::{Bus, NodeName},
+    bus::{Bus, Message, NodeFacts, NodeName, Origin, SensorFacts},
     kernel::KernelFacts,
-    net::KernelTime,
+    net::{Clock, KernelTime, NetnsCookie, netns_cookie_here},
 };
 
 /// The sensor cannot start.
@@ -68,14 +68,56 @@ impl Mode {
     }
 }
 
+/// Facts about this node. The namespace is this thread's: the sensor runs in its node's own.
+fn sensor_facts(kernel: &KernelFacts, attachment: Attachment, sees_drops: bool) -> SensorFacts {
+    let read = |path: &str| {
+        std::fs::read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    };
+    let mut notes = kernel.notes.clone();
+    if attachment == Attachment::Clsact {
+        notes.push(
+            "attached by clsact, not TCX (Linux 6.6): a program before ours may hide packets".to_owned(),
+        );
+    }
+    SensorFacts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        abi: ABI_VERSION,
+        kernel: read("/proc/sys/kernel/osrelease"),
+        boot: read("/proc/sys/kernel/random/boot_id"),
+        host_netns: netns_cookie_here().unwrap_or(NetnsCookie(0)),
+        drop_reasons: kernel.drop_reasons.names().clone(),
+        functions: Default::default(),
+        sees_drops,
+        attachment: attachment.to_string(),
+        notes,
+        started: Clock.now(),
+        wall_clock: wall_clock(),
+    }
+}
+
+/// The wall clock in nanoseconds since 1970.
+fn wall_clock() -> i64 {
+    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0)
+}
+
+/// Whoever does not take it, has no room or is gone: it is said again to the next verifier that calls.
+fn publish(bus: &dyn Bus, message: Message) {
+    if bus.publish(message).is_err() {
+        tracing::debug!("The bus did not take what the node is.");
+    }
+}
+
 /// A running sensor. Dropping it lets go of every interface and unloads the programs.
 pub struct Sensor {
     object: Arc<Mutex<Object>>,
     handle: DrainHandle,
     attachment: Attachment,
     sees_drops: bool,
+    bus: Arc<dyn Bus>,
+    shared: Arc<Shared>,
+    facts: NodeFacts,
     // Dropped in this order: interfaces first, then the reader.
-    _follow: Follow,
+    follow: Follow,
     _drain: Drain,
 }
 
@@ -111,17 +153,58 @@ impl Sensor {
         let mut object = Object::load_with(options.object.unwrap_or(EMBEDDED), facts, options)?;
         object.set(mode.settings())?;
         let sees_drops = object.sees_drops();
-        let (drain, handle) = Drain::start(object.take_maps()?, node.clone(), bus.clone())?;
+        // Random, so that nobody takes this sensor's numbers for those of the one before.
+        let session = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), Clock.now());
+        let origin = Origin { node, session };
+        let facts = NodeFacts {
+            origin: origin.clone(),
+            facts: sensor_facts(facts, attachment, sees_drops),
+        };
+        publish(&*bus, Message::Node(facts.clone()));
+        let shared = Arc::new(Shared::default());
+        let (drain, handle) = Drain::start(
+            object.take_maps()?,
+            origin.clone(),
+            bus.clone(),
+            shared.clone(),
+            options.heartbeat,
+        )?;
         let object = Arc::new(Mutex::new(object));
-        let follow = Follow::start(object.clone(), node, bus, filter, attachment).await?;
+        let follow = Follow::start(object.clone(), origin, bus.clone(), filter, attachment).await?;
         Ok(Self {
             object,
             handle,
             attachment,
             sees_drops,
-            _follow: follow,
+            bus,
+            shared,
+            facts,
+            follow,
             _drain: drain,
         })
+    }
+
+    /// A verifier calls with its own time: the next batches say when that was heard. One that was not heard before is told
+    /// everything.
+    pub async fn hear(&self, verifier: &str, called_at: KernelTime) {
+        if self.shared.hear(verifier, called_at) {
+            self.introduce().await;
+        }
+    }
+
+    /// Says what the node is, and every interface on it.
+    pub async fn introduce(&self) {
+        publish(&*self.bus, Message::Node(self.facts()));
+        self.follow.roster().await;
+    }
+
+    /// What the node is.
+    #[must_use]
+    pub fn facts(&self) -> NodeFacts {
+        let mut facts = self.facts.clone();
+        facts.facts.functions = self.shared.functions();
+        facts.facts.wall_clock = wall_clock();
+        facts
     }
 
     /// Changes the settings at once.

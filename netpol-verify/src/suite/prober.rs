@@ -9,7 +9,7 @@ use std::{
 use crate::{
     bus::{LocalInbox, Message},
     flow::{Outcome, Tracker, UnknownCause, Window},
-    net::{AttemptKey, Clock, KernelTime, NetnsCookie},
+    net::{AttemptKey, Clock, KernelTime, Netns, NetnsCookie},
     observe::{Damage, Decoder},
     sensor::{Probe, ProbeError, ProbeSocket, Sensor},
 };
@@ -30,9 +30,9 @@ const GIVE_UP: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Planned {
     /// The source pod's namespace.
-    pub source: NetnsCookie,
+    pub source: Netns,
     /// The destination pod's namespace, when it is a watched pod.
-    pub destination: Option<NetnsCookie>,
+    pub destination: Option<Netns>,
     /// The probe.
     pub probe: Probe,
 }
@@ -166,7 +166,7 @@ impl Prober {
             for mut attempt in open {
                 let silent = self.tracker.trace(&attempt.key).is_none_or(|trace| {
                     trace
-                        .last_seen()
+                        .last_seen(self.tracker.nodes())
                         .is_none_or(|seen| seen <= attempt.last_sent.plus(Duration::from_millis(100)))
                 });
                 if silent && attempt.sends == 1 && Clock.now().since(attempt.last_sent) >= RETRANSMIT_AFTER {
@@ -233,7 +233,6 @@ impl Prober {
             source: attempt.plan.source,
             destination: attempt.plan.destination,
             started: attempt.started,
-            proven: self.tracker.proven(),
         };
         self.tracker.outcome(&attempt.key, window)
     }
@@ -241,8 +240,8 @@ impl Prober {
     fn send(&self, attempt: &mut Open<'_>) {
         attempt.sends += 1;
         attempt.last_sent = Clock.now();
-        let Some(socket) = self.sockets.get(&attempt.plan.source) else {
-            tracing::warn!(source = %attempt.plan.source, "No probe socket is open in the source's namespace.");
+        let Some(socket) = self.sockets.get(&attempt.plan.source.cookie) else {
+            tracing::warn!(source = %attempt.plan.source.cookie, "No probe socket is open in the source's namespace.");
             return;
         };
         if let Err(error) = socket.send_packet(&attempt.plan.probe, &attempt.packet) {
@@ -255,19 +254,23 @@ impl Prober {
         while let Some(message) = self.inbox.try_receive() {
             match message {
                 Message::Announcement(announcement) => self.tracker.announce(&announcement),
+                Message::Roster(roster) => self.tracker.roster(&roster),
+                Message::Node(facts) => self.tracker.facts(&facts),
                 Message::Batch(batch) => {
+                    let node = self.tracker.node(&batch.origin.node);
+                    self.decoder.learn(&batch.functions);
                     for sighting in self.decoder.batch(&batch.records) {
                         match sighting {
                             Ok(sighting) => {
-                                self.tracker.sighting(sighting);
+                                self.tracker.sighting(node, sighting);
                             }
                             Err(damage) => {
                                 count_damage(&mut self.damaged, damage);
-                                self.tracker.damage(1);
+                                self.tracker.damage(node, 1);
                             }
                         }
                     }
-                    self.tracker.batch(&batch);
+                    self.tracker.batch(&batch, Clock.now());
                 }
             }
         }

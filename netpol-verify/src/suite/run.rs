@@ -12,6 +12,7 @@ use super::{
 use crate::{
     cluster::{ClusterState, Loaded, Problem},
     finding::JudgedAttempt,
+    net::NodeId,
     policy::{Intent, Wanted, compile},
     report::{self, Coverage, Environment, Facts, Losses, Policies, Run, StageTitle},
     sensor::Attachment,
@@ -166,7 +167,7 @@ fn check(intent: &Intent, state: &ClusterState) -> Vec<report::Intent> {
 }
 
 fn losses(stand: &Stand) -> Losses {
-    let log = stand.prober().tracker().losses();
+    let log = stand.prober().tracker().nodes().get(NodeId(0)).losses();
     let totals = log.latest();
     let count = |index: u32| totals.counters.get(index as usize).copied().unwrap_or(0);
     Losses {

@@ -18,14 +18,14 @@ use crate::{
     finding::{JudgedAttempt, Path},
     flow::{Patience, Tracker},
     judge::judge,
-    kernel::{KernelFacts, Symbols},
+    kernel::KernelFacts,
     lab::{
         LabNode, LabPod, NetnsError, World,
         dns::{DnsError, DnsServer, Zone},
         enforcer::{AnyEnforcer, Enforcer as _, EnforcerError},
         topology::{Overlay, TopologyError, VirtualCluster, Wiring},
     },
-    net::NetnsCookie,
+    net::{Netns, NodeId},
     observe::Decoder,
     policy::{End, PolicySet, Traffic, compile},
     sensor::{Mode, NetnsPath, Options, Probe, ProbeError, ProbeSocket, Sensor, SensorError},
@@ -66,7 +66,7 @@ pub struct Stand {
     enforcer: AnyEnforcer,
     prober: Prober,
     dns: Option<DnsServer>,
-    cookies: HashMap<ObjectName, NetnsCookie>,
+    cookies: HashMap<ObjectName, Netns>,
     next_port: u16,
     nonce: u32,
     facts: KernelFacts,
@@ -117,7 +117,7 @@ impl Stand {
         let filter = Arc::new(move |name: &str| name.starts_with(&prefix));
         let sensor =
             Sensor::start_with(&facts, Mode::Active, "lab".into(), Arc::new(bus), filter, options).await?;
-        let decoder = Decoder::new(facts.drop_reasons.clone(), Symbols::of_kernel());
+        let decoder = Decoder::new(facts.drop_reasons.clone());
         let prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
         // Random, so that no tuple of an earlier run is met in a connection tracking table.
         let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
@@ -189,7 +189,12 @@ impl Stand {
         for built in &self.cluster.pods {
             let cookie = built.netns.cookie()?;
             scope.insert(cookie);
-            self.cookies.insert(built.name.clone(), cookie);
+            // One sensor watches all: the lab is one node to it.
+            let netns = Netns {
+                node: NodeId(0),
+                cookie,
+            };
+            self.cookies.insert(built.name.clone(), netns);
             if snapshot.pod(&built.name).is_some_and(can_probe) {
                 self.prober
                     .add_socket(ProbeSocket::open(&NetnsPath::from(built.netns.path()))?);

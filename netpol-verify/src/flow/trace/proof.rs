@@ -2,26 +2,26 @@
 
 use super::Window;
 use crate::{
-    flow::{losses::LossLog, outcome::UnknownCause, watch::Watch},
-    net::{KernelTime, NetnsCookie},
+    flow::{node::Nodes, outcome::UnknownCause},
+    net::{KernelTime, Netns},
 };
 
 /// Why it is not proven that the destination pod did not get the attempt up to a moment.
-pub(super) fn unproven(
-    window: Window,
-    until: KernelTime,
-    watch: &Watch,
-    losses: &LossLog,
-) -> Option<UnknownCause> {
-    if window.proven < until {
+pub(super) fn unproven(window: Window, until: KernelTime, nodes: &Nodes) -> Option<UnknownCause> {
+    let sensors = [Some(window.source), window.destination];
+    if !sensors
+        .into_iter()
+        .flatten()
+        .all(|netns| nodes.proves(netns.node, until))
+    {
         return Some(UnknownCause::Pending);
     }
-    if !watch.covers(window.source, window.started, until) {
+    if !nodes.covers(window.source, window.started, until) {
         return Some(UnknownCause::SourceNotWatched);
     }
     match window.destination {
-        Some(destination) if watch.covers(destination, window.started, until) => {
-            blind(&[window.source, destination], window, until, watch, losses)
+        Some(destination) if nodes.covers(destination, window.started, until) => {
+            blind(&[window.source, destination], window, until, nodes)
         }
         _ => Some(UnknownCause::DestinationNotWatched),
     }
@@ -29,13 +29,12 @@ pub(super) fn unproven(
 
 /// Why one of the namespaces may have seen something that nobody was told.
 pub(super) fn blind(
-    netns: &[NetnsCookie],
+    netns: &[Netns],
     window: Window,
     until: KernelTime,
-    watch: &Watch,
-    losses: &LossLog,
+    nodes: &Nodes,
 ) -> Option<UnknownCause> {
-    let count = losses.lost(netns, window.started, until);
+    let count = nodes.lost(netns, window.started, until);
     if count > 0 {
         return Some(UnknownCause::RecordsLost {
             count,
@@ -44,6 +43,6 @@ pub(super) fn blind(
     }
     netns
         .iter()
-        .any(|one| !watch.covers(*one, window.started, until))
+        .any(|one| !nodes.covers(*one, window.started, until))
         .then_some(UnknownCause::SourceNotWatched)
 }

@@ -7,15 +7,15 @@ use std::{
 };
 
 use super::{
+    clock::NodeClock,
     datagrams::Datagrams,
-    losses::LossLog,
+    node::Nodes,
     outcome::Outcome,
     trace::{AnswerSeen, Trace, Window},
-    watch::Watch,
 };
 use crate::{
-    bus::{Announcement, Batch},
-    net::{AttemptKey, KernelTime, NetnsCookie, Protocol},
+    bus::{Announcement, Batch, NodeFacts, NodeName, Origin, Roster},
+    net::{AttemptKey, KernelTime, Netns, NetnsCookie, NodeId, Protocol},
     observe::{Packet, Sighting, Where},
 };
 
@@ -42,27 +42,21 @@ impl Default for Patience {
 /// Attempts that are kept at most; the oldest make room.
 const KEPT: usize = 1 << 20;
 
-/// Joins the sightings of one node's sensor (or of several whose clock is one, as in the lab).
+/// Joins the sightings of many nodes' sensors.
 pub struct Tracker {
     traces: HashMap<AttemptKey, Trace>,
     order: VecDeque<AttemptKey>,
     /// A datagram's answer says whom it is for, not what it answers.
     datagrams: Datagrams,
-    watch: Watch,
-    losses: LossLog,
-    sequence: Option<u64>,
-    /// Batches that are missing and records that are damaged since the last heartbeat. Whatever they held was seen after
-    /// it, up to nobody knows when: the next heartbeat ends the span.
-    missing: u64,
+    nodes: Nodes,
+    /// How we call ourselves, by which sensors tell our calls from others'; `None`: their clock is ours.
+    name: Option<String>,
     kept: usize,
-    proven: KernelTime,
     patience: Patience,
-    /// Whose drops count; `None`: everybody's.
-    scope: Option<HashSet<NetnsCookie>>,
 }
 
 impl Tracker {
-    /// A tracker that has seen nothing.
+    /// A tracker of sensors on this machine, whose clock is ours.
     #[must_use]
     pub fn new(patience: Patience) -> Self {
         Self::with_capacity(patience, KEPT)
@@ -75,58 +69,80 @@ impl Tracker {
             traces: HashMap::new(),
             order: VecDeque::new(),
             datagrams: Datagrams::default(),
-            watch: Watch::default(),
-            losses: LossLog::default(),
-            sequence: None,
-            missing: 0,
+            nodes: Nodes::default(),
+            name: None,
             kept: kept.max(1),
-            proven: KernelTime(0),
             patience,
-            scope: None,
+        }
+    }
+
+    /// A tracker of sensors anywhere, which hear the calls of a verifier of that name.
+    #[must_use]
+    pub fn of_cluster(patience: Patience, name: impl Into<String>) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..Self::new(patience)
         }
     }
 
     /// From now on only drops in these namespaces count, and those before a device was known: the kernel tells the drops
     /// of the whole machine, and two labs on it use the same addresses.
     pub fn only_drops_in(&mut self, scope: HashSet<NetnsCookie>) {
-        self.scope = Some(scope);
+        self.nodes.only_drops_in(scope);
+    }
+
+    /// The node that a message comes from.
+    pub fn node(&mut self, name: &NodeName) -> NodeId {
+        self.nodes.id(name)
+    }
+
+    fn speaks(&mut self, origin: &Origin) -> NodeId {
+        let clock = match self.name {
+            Some(_) => NodeClock::default(),
+            None => NodeClock::shared(),
+        };
+        let id = self.nodes.id(&origin.node);
+        self.nodes.get_mut(id).session(origin, clock);
+        id
     }
 
     /// Takes an announcement.
     pub fn announce(&mut self, announcement: &Announcement) {
-        self.watch.announce(announcement);
+        let id = self.speaks(&announcement.origin);
+        self.nodes.get_mut(id).watch.announce(&announcement.interface);
     }
 
-    /// Takes what a batch says besides its records; call it after the batch's sightings.
-    pub fn batch(&mut self, batch: &Batch) {
-        if let Some(last) = self.sequence
-            && let Some(missing) = batch
-                .sequence
-                .checked_sub(last.saturating_add(1))
-                .filter(|&missing| missing > 0)
-        {
-            self.missing = self.missing.saturating_add(missing);
-        }
-        self.sequence = Some(batch.sequence);
-        if batch.is_empty() {
-            if self.missing > 0 {
-                self.losses.gap(
-                    batch.drained_at.max(batch.losses.read_at),
-                    std::mem::take(&mut self.missing),
-                );
+    /// Takes all of a node's interfaces.
+    pub fn roster(&mut self, roster: &Roster) {
+        let id = self.speaks(&roster.origin);
+        self.nodes.get_mut(id).watch.roster(roster);
+    }
+
+    /// Takes what a node is.
+    pub fn facts(&mut self, facts: &NodeFacts) {
+        let id = self.speaks(&facts.origin);
+        self.nodes.get_mut(id).host = Some(facts.facts.host_netns);
+    }
+
+    /// Takes what a batch says besides its records, and when it came; call it after the batch's sightings.
+    pub fn batch(&mut self, batch: &Batch, arrived: KernelTime) {
+        let id = self.speaks(&batch.origin);
+        let node = self.nodes.get_mut(id);
+        if let Some(name) = &self.name {
+            for heard in batch.heard.iter().filter(|heard| heard.verifier == *name) {
+                node.clock.heard(heard.called_at, heard.heard_at, arrived);
             }
-            self.losses.heartbeat(&batch.losses, batch.drained_at);
-            self.proven = self.proven.max(batch.drained_at);
         }
+        node.batch(batch, arrived);
     }
 
     /// Takes note of records that came and could not be read: each may have been the sighting that decides.
-    pub fn damage(&mut self, records: u64) {
-        self.missing = self.missing.saturating_add(records);
+    pub fn damage(&mut self, node: NodeId, records: u64) {
+        self.nodes.get_mut(node).damage(records);
     }
 
     /// Takes a sighting; tells the attempt it belongs to.
-    pub fn sighting(&mut self, sighting: Sighting) -> Option<AttemptKey> {
+    pub fn sighting(&mut self, node: NodeId, sighting: Sighting) -> Option<AttemptKey> {
         let Sighting {
             time,
             netns,
@@ -135,9 +151,8 @@ impl Tracker {
             packet,
             folded: _,
         } = sighting;
-        let somewhere_else =
-            netns != NetnsCookie(0) && self.scope.as_ref().is_some_and(|scope| !scope.contains(&netns));
-        if matches!(at, Where::Dropped(_)) && somewhere_else {
+        let netns = Netns { node, cookie: netns };
+        if matches!(at, Where::Dropped(_)) && !self.nodes.is_own(netns) {
             return None;
         }
         match packet {
@@ -173,7 +188,7 @@ impl Tracker {
         &mut self,
         key: AttemptKey,
         time: KernelTime,
-        netns: NetnsCookie,
+        netns: Netns,
         ifindex: crate::net::Ifindex,
         at: Where,
         to: SocketAddr,
@@ -195,7 +210,7 @@ impl Tracker {
         &mut self,
         key: AttemptKey,
         time: KernelTime,
-        netns: NetnsCookie,
+        netns: Netns,
         ifindex: crate::net::Ifindex,
         at: &Where,
         seen: AnswerSeen,
@@ -225,28 +240,18 @@ impl Tracker {
         self.traces.get(key)
     }
 
-    /// What became of an attempt, as far as it can be told now. `window.proven` is filled in.
+    /// What became of an attempt, as far as it can be told now.
     #[must_use]
     pub fn outcome(&self, key: &AttemptKey, window: Window) -> Outcome {
-        let window = Window {
-            proven: self.proven,
-            ..window
-        };
         let nothing = Trace::default();
         let trace = self.traces.get(key).unwrap_or(&nothing);
-        trace.outcome(key.protocol, window, &self.watch, &self.losses, self.patience)
+        trace.outcome(key.protocol, window, &self.nodes, self.patience)
     }
 
-    /// Up to when every record has been read.
+    /// The nodes, as their sensors tell.
     #[must_use]
-    pub const fn proven(&self) -> KernelTime {
-        self.proven
-    }
-
-    /// The losses so far.
-    #[must_use]
-    pub const fn losses(&self) -> &LossLog {
-        &self.losses
+    pub const fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     /// Lets go of an attempt that has been judged.

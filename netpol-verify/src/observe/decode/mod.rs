@@ -1,7 +1,7 @@
 //! The decoder: bytes of a batch to sightings.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, SocketAddr},
 };
 
@@ -17,7 +17,7 @@ use super::{
     sighting::{AnswerKind, Dropped, Packet, Sighting, Where},
 };
 use crate::{
-    kernel::{DropReasons, Symbols},
+    kernel::DropReasons,
     net::{AttemptKey, Ifindex, KernelTime, NetnsCookie, Protocol, payload_hash},
 };
 
@@ -47,18 +47,28 @@ pub enum Damage {
 /// Turns raw records into sightings. Keeps the names of reasons and functions it has met.
 pub struct Decoder {
     reasons: DropReasons,
-    symbols: Symbols,
+    functions: BTreeMap<u64, String>,
     places: HashMap<(u32, u64), Dropped>,
 }
 
 impl Decoder {
     /// A decoder for records of the kernel those names are from.
     #[must_use]
-    pub fn new(reasons: DropReasons, symbols: Symbols) -> Self {
+    pub fn new(reasons: DropReasons) -> Self {
         Self {
             reasons,
-            symbols,
+            functions: BTreeMap::new(),
             places: HashMap::new(),
+        }
+    }
+
+    /// Takes names of functions that free packets, by the addresses that records hold.
+    pub fn learn(&mut self, functions: &BTreeMap<u64, String>) {
+        for (address, name) in functions {
+            if self.functions.get(address) != Some(name) {
+                self.places.retain(|(_, location), _| location != address);
+                self.functions.insert(*address, name.clone());
+            }
         }
     }
 
@@ -115,7 +125,7 @@ impl Decoder {
                 let name = self.reasons.name(reason);
                 Dropped {
                     class: classify(&name),
-                    location: self.symbols.function(location).map(str::to_owned),
+                    location: self.functions.get(&location).cloned(),
                     reason: name,
                 }
             })
