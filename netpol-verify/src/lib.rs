@@ -46,3 +46,4 @@ pub mod policy;
 pub mod report;
 pub mod sensor;
 pub mod suite;
+pub mod verifier;

@@ -4,7 +4,7 @@ mod ask;
 mod local;
 mod message;
 
-pub use ask::{Answer, Ask, AskError, PROBES_AT_ONCE, ProbeOrder, Sensors};
+pub use ask::{ATTENTION, Answer, Ask, AskError, PROBES_AT_ONCE, ProbeOrder, Sensors};
 pub use local::{LocalBus, LocalInbox};
 pub use message::{
     Announcement, Batch, Heard, InterfaceState, LossTotals, Message, NodeFacts, NodeName, Origin, Roster,

@@ -30,10 +30,17 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "verifier",
+        &[
+            "kernel", "bus", "sensor", "observe", "flow", "cluster", "policy", "judge", "finding", "report",
+            "suite",
+        ],
+    ),
+    (
         "cli",
         &[
             "kernel", "bus", "sensor", "observe", "flow", "cluster", "policy", "judge", "finding", "report",
-            "oracle", "lint", "lab", "suite",
+            "oracle", "lint", "lab", "suite", "verifier",
         ],
     ),
 ];
@@ -61,10 +68,10 @@ const DOORS: &[(&str, &[&str])] = &[
 
 /// Who may ask what time it is; everything else is told.
 const CLOCKS: &[(&str, &[&str])] = &[
-    ("Instant::now", &[]),
+    ("Instant::now", &["verifier/prober.rs"]),
     ("SystemTime::now", &[]),
     ("clock_gettime(", &["net/clock.rs"]),
-    ("Clock.now", &["sensor/", "suite/", "cli/"]),
+    ("Clock.now", &["sensor/", "suite/", "verifier/", "cli/"]),
     ("Timestamp::now", &["sensor/", "suite/", "cli/"]),
 ];
 
