@@ -3,6 +3,7 @@
 mod ask;
 mod local;
 mod message;
+pub mod nats;
 
 pub use ask::{ATTENTION, Answer, Ask, AskError, PROBES_AT_ONCE, ProbeOrder, Sensors};
 pub use local::{LocalBus, LocalInbox};

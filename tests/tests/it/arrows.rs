@@ -61,6 +61,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("kube", &["cluster/live/", "oracle/matrix/labels.rs"]),
     ("netpol_verify_ebpf", &["sensor/", "bus/", "observe/", "suite/"]),
     ("aya", &["sensor/", "kernel/"]),
+    ("async_nats", &["bus/nats/"]),
     ("comfy_table", &["report/", "cli/"]),
     ("rtnetlink", &["lab/", "sensor/"]),
     ("clap", &["cli/"]),
