@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use netpol_verify::{
     bus::{Announcement, Bus, LocalBus, LocalInbox, LossTotals, Message},
     flow::{Patience, Tracker},
-    kernel::{KernelFacts, Symbols},
-    net::{NetnsCookie, netns_cookie_here},
+    kernel::KernelFacts,
+    net::{Netns, NetnsCookie, NodeId, netns_cookie_here},
     observe::{Decoder, Sighting, Where},
     sensor::{Filter, Mode, NetnsPath, Options, ProbeSocket, Sensor, inside},
     suite::Prober,
@@ -23,6 +23,7 @@ pub const ONLY_PODS: Options = Options {
     ring_bytes: None,
     attachment: None,
     without_drops: true,
+    heartbeat: None,
     object: None,
 };
 
@@ -32,6 +33,17 @@ pub const ONLY_PODS: Options = Options {
 /// It cannot be entered.
 pub fn cookie(pair: &Pair, role: &str) -> Result<NetnsCookie> {
     Ok(inside(&NetnsPath::from(pair.path(role)), netns_cookie_here)??)
+}
+
+/// A role's namespace as the one sensor's tracker knows it.
+///
+/// # Errors
+/// It cannot be entered.
+pub fn netns(pair: &Pair, role: &str) -> Result<Netns> {
+    Ok(Netns {
+        node: NodeId(0),
+        cookie: cookie(pair, role)?,
+    })
 }
 
 fn pods(pair: &Pair) -> Filter {
@@ -62,7 +74,7 @@ impl Ear {
         let (bus, inbox) = LocalBus::new(BUS);
         let sensor =
             Sensor::start_with(&facts, mode, "node".into(), Arc::new(bus), pods(pair), options).await?;
-        let decoder = Decoder::new(facts.drop_reasons, Symbols::of_kernel());
+        let decoder = Decoder::new(facts.drop_reasons);
         let mut ear = Self {
             sensor,
             inbox,
@@ -90,11 +102,13 @@ impl Ear {
         while let Some(message) = self.inbox.try_receive() {
             match message {
                 Message::Announcement(announcement) => self.announcements.push(announcement),
+                Message::Roster(_) | Message::Node(_) => {}
                 Message::Batch(batch) => {
+                    self.decoder.learn(&batch.functions);
                     for sighting in self.decoder.batch(&batch.records) {
                         self.sightings.push(sighting?);
                     }
-                    self.losses = batch.losses;
+                    self.losses = (*batch.losses).clone();
                 }
             }
         }
@@ -138,7 +152,7 @@ pub async fn prober_over(
 ) -> Result<Prober> {
     let facts = KernelFacts::of_kernel();
     let sensor = Sensor::start_with(&facts, mode, "node".into(), bus, pods(pair), options).await?;
-    let decoder = Decoder::new(facts.drop_reasons, Symbols::of_kernel());
+    let decoder = Decoder::new(facts.drop_reasons);
     let patience = Patience {
         silence: std::time::Duration::from_millis(100),
         reply: std::time::Duration::from_millis(100),

@@ -11,7 +11,7 @@ mod world;
 
 pub use apiserver::ApiServer;
 pub use binary::{Npv, Ran, Running, StandingLab, binary};
-pub use ear::{Ear, ONLY_PODS, cookie, prober, prober_over};
+pub use ear::{Ear, ONLY_PODS, cookie, netns, prober, prober_over};
 pub use fleet::Fleet;
 pub use traffic::{ask, ask_planned, flood, probe};
 pub use world::{Pair, as_root};

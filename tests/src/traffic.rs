@@ -9,7 +9,7 @@ use netpol_verify::{
     suite::{Decided, Planned, Prober},
 };
 
-use crate::{Pair, cookie};
+use crate::{Pair, netns};
 
 /// A probe between the two pods; its source port and number follow from `number`.
 ///
@@ -43,8 +43,8 @@ pub fn flood(pair: &Pair, from: &str, count: u32) -> Result<()> {
 /// It cannot be built.
 pub async fn ask(pair: &Pair, prober: &mut Prober, number: u32) -> Result<Decided> {
     let planned = Planned {
-        source: cookie(pair, "a")?,
-        destination: Some(cookie(pair, "b")?),
+        source: netns(pair, "a")?,
+        destination: Some(netns(pair, "b")?),
         probe: probe(pair, "a", false, number)?,
     };
     ask_planned(prober, planned).await

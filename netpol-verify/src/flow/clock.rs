@@ -22,6 +22,8 @@ const SECOND: i128 = 1_000_000_000;
 /// The offset of one node's clock: verifier's time less node's time, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NodeClock {
+    /// The verifier's own clock: there is nothing to measure.
+    is_ours: bool,
     at_least: Option<i128>,
     at_most: Option<i128>,
     /// The verifier's time when the bounds were last widened for drift.
@@ -33,6 +35,7 @@ impl NodeClock {
     #[must_use]
     pub const fn shared() -> Self {
         Self {
+            is_ours: true,
             at_least: Some(0),
             at_most: Some(0),
             as_of: KernelTime(0),
@@ -41,15 +44,24 @@ impl NodeClock {
 
     /// A call of ours was heard.
     pub(super) fn heard(&mut self, called_at: KernelTime, heard_at: KernelTime, now: KernelTime) {
+        if self.is_ours {
+            return;
+        }
         self.widen(now);
-        let bound = i128::from(called_at.0) - i128::from(heard_at.0);
+        // It held when the call was heard, which is no longer ago than the call itself.
+        let since = drift(called_at, now);
+        let bound = i128::from(called_at.0) - i128::from(heard_at.0) - since;
         self.at_least = Some(self.at_least.map_or(bound, |known| known.max(bound)));
         self.settle();
     }
 
     /// What was said at a moment of the node arrived.
     pub(super) fn arrived(&mut self, said_at: KernelTime, now: KernelTime) {
+        if self.is_ours {
+            return;
+        }
         self.widen(now);
+        // What the clocks parted by on its way is less than the way, which is in it.
         let bound = i128::from(now.0) - i128::from(said_at.0);
         self.at_most = Some(self.at_most.map_or(bound, |known| known.min(bound)));
         self.settle();
@@ -66,21 +78,10 @@ impl NodeClock {
     }
 
     fn widen(&mut self, now: KernelTime) {
-        if self.is_shared() {
-            return;
-        }
-        let passed = i128::from(now.0.saturating_sub(self.as_of.0));
-        let drift = passed.saturating_mul(DRIFT) / SECOND;
-        // Only once it comes to something: rounding down for ever would never widen.
-        if drift > 0 {
-            self.at_least = self.at_least.map(|bound| bound - drift);
-            self.at_most = self.at_most.map(|bound| bound + drift);
-            self.as_of = now;
-        }
-    }
-
-    const fn is_shared(&self) -> bool {
-        matches!((self.at_least, self.at_most), (Some(0), Some(0)))
+        let drift = drift(self.as_of, now);
+        self.at_least = self.at_least.map(|bound| bound - drift);
+        self.at_most = self.at_most.map(|bound| bound + drift);
+        self.as_of = self.as_of.max(now);
     }
 
     /// The middle of what is possible, and how far off that may be; `None` until a call was heard and answered.
@@ -118,6 +119,12 @@ impl NodeClock {
     }
 }
 
+/// How far two clocks may part between two moments.
+fn drift(from: KernelTime, to: KernelTime) -> i128 {
+    let passed = i128::from(to.0.saturating_sub(from.0));
+    (passed * DRIFT + SECOND - 1) / SECOND
+}
+
 fn shifted(moment: KernelTime, by: i128) -> KernelTime {
     KernelTime(u64::try_from((i128::from(moment.0) + by).max(0)).unwrap_or(u64::MAX))
 }
@@ -138,11 +145,11 @@ mod tests {
         clock.arrived(KernelTime(100), KernelTime(1_000));
         assert_eq!(clock.on_ours(KernelTime(5)), None);
         clock.heard(KernelTime(900), KernelTime(80), KernelTime(1_000));
-        // Between 820 and 900.
-        assert_eq!(clock.on_ours(KernelTime(100)), Some(KernelTime(960)));
-        assert_eq!(clock.error(), Some(Duration::from_nanos(40)));
+        // Between 820, less a nanosecond of drift since the call, and 900.
+        assert_eq!(clock.on_ours(KernelTime(100)), Some(KernelTime(959)));
+        assert_eq!(clock.error(), Some(Duration::from_nanos(41)));
         assert_eq!(clock.earliest(KernelTime(960)), Some(KernelTime(60)));
-        assert_eq!(clock.latest(KernelTime(960)), Some(KernelTime(140)));
+        assert_eq!(clock.latest(KernelTime(960)), Some(KernelTime(142)));
     }
 
     #[test]

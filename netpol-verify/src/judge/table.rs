@@ -148,7 +148,7 @@ mod tests {
     use crate::{
         flow::{DropPlace, Outcome, Rejection, Reply, UnknownCause},
         judge::Verdict,
-        net::{Ifindex, NetnsCookie},
+        net::{Ifindex, Netns},
         observe::DropClass,
         policy::{Decision, Expectation, Side, Unspecified},
     };
@@ -163,7 +163,7 @@ mod tests {
 
     fn dropped(class: DropClass) -> Outcome {
         let place = DropPlace {
-            netns: NetnsCookie(1),
+            netns: Netns::default(),
             ifindex: Ifindex(1),
             reason: "X".to_owned(),
             location: None,

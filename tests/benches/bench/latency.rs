@@ -6,13 +6,13 @@ use anyhow::{Result, ensure};
 use netpol_verify::{
     bus::LocalBus,
     flow::{Outcome, Patience, Tracker},
-    kernel::{KernelFacts, Symbols},
-    net::{Protocol, netns_cookie_here},
+    kernel::KernelFacts,
+    net::Protocol,
     observe::Decoder,
-    sensor::{Mode, NetnsPath, Probe, ProbeSocket, Sensor, inside},
+    sensor::{Mode, NetnsPath, Probe, ProbeSocket, Sensor},
     suite::{Planned, Prober},
 };
-use netpol_verify_tests::Pair;
+use netpol_verify_tests::{Pair, netns};
 
 use crate::spread::Spread;
 
@@ -36,7 +36,7 @@ async fn measure() -> Result<()> {
     let (a, b) = (pair.name("a"), pair.name("b"));
     let filter = Arc::new(move |name: &str| name == a || name == b);
     let sensor = Sensor::start(&facts, Mode::Active, "node".into(), Arc::new(bus), filter).await?;
-    let decoder = Decoder::new(facts.drop_reasons, Symbols::of_kernel());
+    let decoder = Decoder::new(facts.drop_reasons);
     let mut prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
     prober.add_socket(ProbeSocket::open(&NetnsPath::from(pair.path("a")))?);
     println!("\nprobes: µs from send to outcome, {PROBES} of each, one at a time");
@@ -71,8 +71,7 @@ async fn probes(
     nonce: &mut u32,
     count: u32,
 ) -> Result<Spread> {
-    let cookie = |role: &str| inside(&NetnsPath::from(pair.path(role)), netns_cookie_here);
-    let (source, destination) = (cookie("a")??, cookie("b")??);
+    let (source, destination) = (netns(pair, "a")?, netns(pair, "b")?);
     let mut planned = Vec::new();
     for _ in 0..count {
         *nonce += 1;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use netpol_verify::{
     bus::{Inbox as _, LocalBus, LossTotals, Message},
-    kernel::{KernelFacts, Symbols},
+    kernel::KernelFacts,
     net::{Protocol, netns_cookie_here},
     observe::{Decoder, Where},
     sensor::{Mode, NetnsPath, Options, Probe, ProbeSocket, Sensor, inside},
@@ -64,7 +64,7 @@ fn rung(pair: &Pair, rate: u32) -> Result<()> {
         filter,
         Options::default(),
     ))?;
-    let mut decoder = Decoder::new(facts.drop_reasons, Symbols::of_kernel());
+    let mut decoder = Decoder::new(facts.drop_reasons);
     let source = inside(&NetnsPath::from(pair.path("a")), netns_cookie_here)??;
     let heard = runtime.spawn(async move {
         let mut heard = Heard::default();
@@ -77,7 +77,7 @@ fn rung(pair: &Pair, rate: u32) -> Result<()> {
                     Err(_) => heard.damaged += 1,
                 }
             }
-            heard.losses = batch.losses;
+            heard.losses = (*batch.losses).clone();
         }
         heard
     });

@@ -65,7 +65,7 @@ const CLOCKS: &[(&str, &[&str])] = &[
     ("SystemTime::now", &[]),
     ("clock_gettime(", &["net/clock.rs"]),
     ("Clock.now", &["sensor/", "suite/", "cli/"]),
-    ("Timestamp::now", &["suite/", "cli/"]),
+    ("Timestamp::now", &["sensor/", "suite/", "cli/"]),
 ];
 
 fn product() -> Vec<Source> {

@@ -10,7 +10,7 @@ use netpol_verify::{
     sensor::{Attachment, EMBEDDED, Mode, NetnsPath, Object, Options, inside},
     suite::Planned,
 };
-use netpol_verify_tests::{Pair, as_root, ask, ask_planned, cookie, probe, prober};
+use netpol_verify_tests::{Pair, as_root, ask, ask_planned, netns, probe, prober};
 
 #[tokio::test]
 async fn clsact_sees_what_tcx_sees_and_leaves_no_filter() -> Result<()> {
@@ -58,7 +58,7 @@ async fn a_namespace_that_is_removed_is_never_taken_for_a_denial() -> Result<()>
     }
     let pair = Pair::new()?;
     let mut prober = prober(&pair, &["a"], Mode::Active, Options::default()).await?;
-    let (source, destination) = (cookie(&pair, "a")?, Some(cookie(&pair, "b")?));
+    let (source, destination) = (netns(&pair, "a")?, Some(netns(&pair, "b")?));
     pair.remove("b")?;
     // The sensor still holds the namespace when its name goes; it lets go on its own task.
     for number in 0..250 {

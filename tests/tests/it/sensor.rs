@@ -11,7 +11,7 @@ use netpol_verify::{
     sensor::{Mode, NetnsPath, Options, Probe, inside},
     suite::{Planned, Prober},
 };
-use netpol_verify_tests::{Pair, as_root, ask_planned, cookie};
+use netpol_verify_tests::{Pair, as_root, ask_planned, netns};
 
 /// A prober with a socket in each pod.
 async fn prober(pair: &Pair) -> Result<Prober> {
@@ -20,8 +20,8 @@ async fn prober(pair: &Pair) -> Result<Prober> {
 
 fn plan(pair: &Pair, protocol: Protocol, v6: bool, port: u16, nonce: u32) -> Result<Planned> {
     Ok(Planned {
-        source: cookie(pair, "a")?,
-        destination: Some(cookie(pair, "b")?),
+        source: netns(pair, "a")?,
+        destination: Some(netns(pair, "b")?),
         probe: Probe {
             protocol,
             source: SocketAddr::new(pair.address("a", v6), 20_000 + u16::try_from(nonce % 10_000)?),
@@ -91,7 +91,7 @@ async fn a_netfilter_drop_is_seen_with_its_reason_in_both_families() -> Result<(
             (place.reason.as_str(), place.class),
             ("NETFILTER_DROP", DropClass::Policy)
         );
-        assert_eq!(place.netns, cookie(&pair, "r")?, "dropped on the node");
+        assert_eq!(place.netns, netns(&pair, "r")?, "dropped on the node");
     }
     Ok(())
 }
@@ -227,7 +227,7 @@ async fn silence_without_a_sensor_at_the_destination_proves_nothing() -> Result<
         Outcome::Unanswered,
         "both ends are watched, so silence is proof"
     );
-    blind.destination = Some(cookie(&pair, "r")?);
+    blind.destination = Some(netns(&pair, "r")?);
     blind.probe.nonce += 1;
     blind.probe.source.set_port(20_700);
     let unwatched = ask_planned(&mut prober, blind).await?;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result};
 use aya::programs::{TestRun as _, TestRunOptions};
 use netpol_verify::{
-    kernel::{KernelFacts, Symbols},
+    kernel::KernelFacts,
     net::{AttemptKey, Protocol, netns_cookie_here},
     observe::{AnswerKind, Decoder, Packet, Where},
     sensor::{EMBEDDED, Mode, NetnsPath, Object, Probe, ProbeSocket},
@@ -43,7 +43,7 @@ fn one_and_two_vlan_tags_are_seen_through_and_a_third_is_not_guessed_at() -> Res
     let facts = KernelFacts::of_kernel();
     let mut object = Object::load_with(EMBEDDED, &facts, ONLY_PODS)?;
     let (mut ring, _) = object.take_maps_for_test_run()?;
-    let mut decoder = Decoder::new(facts.drop_reasons, Symbols::of_kernel());
+    let mut decoder = Decoder::new(facts.drop_reasons);
     let syn = Probe {
         protocol: Protocol::Tcp,
         source: SocketAddr::from(([10, 0, 0, 1], 2000)),

@@ -1,25 +1,32 @@
 //! Every outcome rule from sightings made by hand.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 
 use super::{AnswerSeen, Trace, Window};
 use crate::{
-    bus::{Announcement, InterfaceState, LossTotals},
+    bus::{Batch, InterfaceState, LossTotals, Origin, WatchedInterface},
     flow::{
-        losses::LossLog,
+        clock::NodeClock,
+        node::Nodes,
         outcome::{DropPlace, Outcome, Rejection, Reply, UnknownCause},
         tracker::Patience,
-        watch::Watch,
     },
-    net::{Ifindex, KernelTime, NetnsCookie, Protocol},
+    net::{Ifindex, KernelTime, Netns, NetnsCookie, NodeId, Protocol},
     observe::{AnswerKind, DropClass, Dropped},
 };
 
-const A: NetnsCookie = NetnsCookie(1);
-const B: NetnsCookie = NetnsCookie(2);
-const NODE: NetnsCookie = NetnsCookie(9);
+const A: Netns = of_node(1);
+const B: Netns = of_node(2);
+const NODE: Netns = of_node(9);
+
+const fn of_node(cookie: u64) -> Netns {
+    Netns {
+        node: NodeId(0),
+        cookie: NetnsCookie(cookie),
+    }
+}
 const STARTED: u64 = 1_000;
 /// Silence lasts 100 ns here, a reply may take 50.
 const PATIENCE: Patience = Patience {
@@ -33,7 +40,7 @@ const PROVEN: u64 = 100_000;
 #[derive(Clone, Copy, Debug)]
 enum Saw {
     Sent(u64),
-    Delivered(u64, NetnsCookie),
+    Delivered(u64, Netns),
     Drop(u64, DropClass),
     ReplySent(u64),
     ReplyBack(u64, AnswerSeen),
@@ -80,13 +87,21 @@ fn trace(sightings: &[Saw]) -> Trace {
     trace
 }
 
-fn watched(netns: &[NetnsCookie]) -> Watch {
-    let mut watch = Watch::default();
-    for cookie in netns {
-        watch.announce(&Announcement {
-            node: "n".into(),
-            netns: *cookie,
+/// A node that watches these namespaces, has lost so much by `STARTED + 50`, and has proven everything up to a moment.
+fn nodes(watched: &[Netns], totals: &LossTotals, proven: u64) -> Nodes {
+    let origin = Origin {
+        node: "n".into(),
+        session: 1,
+    };
+    let mut nodes = Nodes::default();
+    let id = nodes.id(&origin.node);
+    let node = nodes.get_mut(id);
+    node.session(&origin, NodeClock::shared());
+    for netns in watched {
+        node.watch.announce(&WatchedInterface {
+            netns: netns.cookie,
             netns_name: String::new(),
+            pods: [].into(),
             ifindex: Ifindex(2),
             ifname: "eth0".to_owned(),
             addresses: Vec::new(),
@@ -95,27 +110,70 @@ fn watched(netns: &[NetnsCookie]) -> Watch {
             },
         });
     }
-    watch
+    for (sequence, drained_at) in [(1, proven.min(STARTED + 50)), (2, proven)] {
+        let heartbeat = Batch {
+            origin: origin.clone(),
+            sequence,
+            records: Default::default(),
+            drained_at: KernelTime(drained_at),
+            losses: Arc::new(totals.clone()),
+            functions: Default::default(),
+            heard: Vec::new(),
+        };
+        node.batch(&heartbeat, KernelTime(drained_at));
+    }
+    nodes
 }
 
-const WINDOW: Window = Window {
-    source: A,
-    destination: Some(B),
-    started: KernelTime(STARTED),
-    proven: KernelTime(PROVEN),
+/// A window, and how far the sensors' proof reaches.
+#[derive(Clone, Copy)]
+struct Asked {
+    window: Window,
+    proven: u64,
+}
+
+const WINDOW: Asked = Asked {
+    window: Window {
+        source: A,
+        destination: Some(B),
+        started: KernelTime(STARTED),
+    },
+    proven: PROVEN,
 };
 
-fn outcome_of(sightings: &[Saw], protocol: Protocol, window: Window) -> Outcome {
-    trace(sightings).outcome(protocol, window, &watched(&[A, B]), &LossLog::default(), PATIENCE)
+fn ask(saw: &Trace, protocol: Protocol, asked: Asked, watched: &[Netns], totals: &LossTotals) -> Outcome {
+    saw.outcome(
+        protocol,
+        asked.window,
+        &nodes(watched, totals, asked.proven),
+        PATIENCE,
+    )
+}
+
+fn outcome_of(sightings: &[Saw], protocol: Protocol, asked: Asked) -> Outcome {
+    ask(
+        &trace(sightings),
+        protocol,
+        asked,
+        &[A, B],
+        &LossTotals::default(),
+    )
+}
+
+fn lost(netns: Netns, count: u64) -> LossTotals {
+    LossTotals {
+        by_netns: [(netns.cookie, count)].into(),
+        ..LossTotals::default()
+    }
 }
 
 fn outcome(sightings: &[Saw]) -> Outcome {
     outcome_of(sightings, Protocol::Tcp, WINDOW)
 }
 
-fn proven_for(nanos: u64) -> Window {
-    Window {
-        proven: KernelTime(STARTED + nanos),
+const fn proven_for(nanos: u64) -> Asked {
+    Asked {
+        proven: STARTED + nanos,
         ..WINDOW
     }
 }
@@ -190,10 +248,13 @@ fn the_end_of_a_packet_in_a_pod_is_no_drop() {
 
 #[test]
 fn a_delivery_to_another_pod_is_none_to_the_asked_one() {
-    let saw = [Sent(1), Delivered(2, NetnsCookie(7))];
+    let saw = [Sent(1), Delivered(2, of_node(7))];
     assert_eq!(outcome(&saw), Outcome::Unanswered);
-    let anyone = Window {
-        destination: None,
+    let anyone = Asked {
+        window: Window {
+            destination: None,
+            ..WINDOW.window
+        },
         ..WINDOW
     };
     assert_eq!(
@@ -236,21 +297,8 @@ fn a_lost_reply_names_its_earliest_drop_at_once() {
 
 #[test]
 fn a_lost_reply_is_not_told_where_the_source_was_blind() {
-    let mut losses = LossLog::default();
-    losses.heartbeat(
-        &LossTotals {
-            by_netns: [(A, 4)].into(),
-            ..LossTotals::default()
-        },
-        KernelTime(PROVEN),
-    );
-    let found = trace(&[Sent(1), Delivered(2, B), ReplySent(3)]).outcome(
-        Protocol::Tcp,
-        WINDOW,
-        &watched(&[A, B]),
-        &losses,
-        PATIENCE,
-    );
+    let saw = trace(&[Sent(1), Delivered(2, B), ReplySent(3)]);
+    let found = ask(&saw, Protocol::Tcp, WINDOW, &[A, B], &lost(A, 4));
     assert!(
         matches!(
             found,
@@ -318,30 +366,25 @@ fn a_refusal_without_a_delivery_is_a_rejection() {
 fn a_refusal_proves_nothing_where_the_pod_may_have_sent_it_unseen() {
     let saw = trace(&[Sent(1), ReplyBack(5, REFUSE)]);
     let ask =
-        |window, watch: &Watch, losses: &LossLog| saw.outcome(Protocol::Tcp, window, watch, losses, PATIENCE);
-    let (both, quiet) = (watched(&[A, B]), LossLog::default());
+        |asked, watched: &[Netns], totals: &LossTotals| ask(&saw, Protocol::Tcp, asked, watched, totals);
+    let (both, quiet) = ([A, B], LossTotals::default());
     assert_eq!(ask(proven_for(54), &both, &quiet), unknown(UnknownCause::Pending));
     assert_eq!(
-        ask(WINDOW, &watched(&[A]), &quiet),
+        ask(WINDOW, &[A], &quiet),
         unknown(UnknownCause::DestinationNotWatched)
     );
-    let nobody = Window {
-        destination: None,
+    let nobody = Asked {
+        window: Window {
+            destination: None,
+            ..WINDOW.window
+        },
         ..WINDOW
     };
     assert_eq!(
         ask(nobody, &both, &quiet),
         unknown(UnknownCause::DestinationNotWatched)
     );
-    let mut losses = LossLog::default();
-    losses.heartbeat(
-        &LossTotals {
-            by_netns: [(B, 1)].into(),
-            ..LossTotals::default()
-        },
-        KernelTime(PROVEN),
-    );
-    let lost = ask(WINDOW, &both, &losses);
+    let lost = ask(WINDOW, &both, &lost(B, 1));
     assert!(
         matches!(
             lost,
@@ -356,13 +399,7 @@ fn a_refusal_proves_nothing_where_the_pod_may_have_sent_it_unseen() {
 #[test]
 fn a_refusal_by_whoever_freed_the_packet_needs_no_other_proof() {
     let saw = trace(&[Sent(1), ReplyBack(2, REFUSE), Drop(3, DropClass::Policy)]);
-    let found = saw.outcome(
-        Protocol::Tcp,
-        proven_for(0),
-        &watched(&[A]),
-        &LossLog::default(),
-        PATIENCE,
-    );
+    let found = ask(&saw, Protocol::Tcp, proven_for(0), &[A], &LossTotals::default());
     assert_eq!(
         found,
         Outcome::Rejected {
@@ -423,13 +460,13 @@ fn fewer_drops_than_packets_wait_for_silence() {
 
 #[test]
 fn silence_counts_only_between_watched_pods() {
-    let ask = |netns: &[NetnsCookie]| {
-        trace(&[Sent(1)]).outcome(
+    let ask = |netns: &[Netns]| {
+        ask(
+            &trace(&[Sent(1)]),
             Protocol::Tcp,
             WINDOW,
-            &watched(netns),
-            &LossLog::default(),
-            PATIENCE,
+            netns,
+            &LossTotals::default(),
         )
     };
     assert_eq!(ask(&[A, B]), Outcome::Unanswered);
@@ -439,21 +476,21 @@ fn silence_counts_only_between_watched_pods() {
 
 #[test]
 fn silence_counts_only_where_nothing_was_lost() {
-    for (netns, lost) in [
+    for (netns, is_lost) in [
         (Some(A), true),
         (Some(B), true),
         (None, true),
         (Some(NODE), false),
     ] {
-        let mut losses = LossLog::default();
-        let mut totals = LossTotals::default();
-        match netns {
-            Some(one) => drop(totals.by_netns.insert(one, 2)),
-            None => totals.unplaced = 2,
-        }
-        losses.heartbeat(&totals, KernelTime(STARTED + 50));
-        let found = trace(&[Sent(1)]).outcome(Protocol::Tcp, WINDOW, &watched(&[A, B]), &losses, PATIENCE);
-        if lost {
+        let totals = netns.map_or_else(
+            || LossTotals {
+                unplaced: 2,
+                ..LossTotals::default()
+            },
+            |one| lost(one, 2),
+        );
+        let found = ask(&trace(&[Sent(1)]), Protocol::Tcp, WINDOW, &[A, B], &totals);
+        if is_lost {
             assert!(
                 matches!(
                     found,
@@ -479,17 +516,15 @@ fn what_did_not_leave_is_never_blocked() {
         }),
         "dropped before the pod's interface"
     );
-    let elsewhere = Window {
-        source: NODE,
+    let elsewhere = Asked {
+        window: Window {
+            source: NODE,
+            ..WINDOW.window
+        },
         ..WINDOW
     };
-    let found = trace(&[Sent(1), Drop(2, DropClass::Policy)]).outcome(
-        Protocol::Tcp,
-        elsewhere,
-        &watched(&[NODE, B]),
-        &LossLog::default(),
-        PATIENCE,
-    );
+    let saw = trace(&[Sent(1), Drop(2, DropClass::Policy)]);
+    let found = ask(&saw, Protocol::Tcp, elsewhere, &[NODE, B], &LossTotals::default());
     assert!(
         matches!(
             found,
@@ -560,8 +595,8 @@ proptest! {
     /// The first rule of the house: no denial out of a window that is blind.
     #[test]
     fn a_blind_window_never_tells_silence_or_a_rejection((saw, _) in shuffled()) {
-        for watch in [watched(&[A]), watched(&[B]), watched(&[])] {
-            let found = trace(&saw).outcome(Protocol::Tcp, WINDOW, &watch, &LossLog::default(), PATIENCE);
+        for watched in [&[A][..], &[B], &[]] {
+            let found = ask(&trace(&saw), Protocol::Tcp, WINDOW, watched, &LossTotals::default());
             prop_assert!(found != Outcome::Unanswered);
             let ends = trace(&saw).network_drops().count() >= trace(&saw).sent_count(A);
             prop_assert!(ends || !matches!(found, Outcome::Rejected { .. }), "{:?}", found);

@@ -9,16 +9,18 @@ use proptest::prelude::*;
 
 use super::{Damage, Decoder};
 use crate::{
-    kernel::{DropReasons, Symbols},
+    kernel::DropReasons,
     net::{AttemptKey, Protocol},
     observe::{AnswerKind, DropClass, Packet, Where},
 };
 
 fn decoder() -> Decoder {
-    Decoder::new(
-        DropReasons::new([("SKB_DROP_REASON_NETFILTER_DROP".to_owned(), 8)]),
-        Symbols::parse("ffffffff81000000 T nft_do_chain"),
-    )
+    let mut decoder = Decoder::new(DropReasons::new([(
+        "SKB_DROP_REASON_NETFILTER_DROP".to_owned(),
+        8,
+    )]));
+    decoder.learn(&[(0xffff_ffff_8100_0010, "nft_do_chain".to_owned())].into());
+    decoder
 }
 
 /// A record of the wire, field by field, so that this test fails when the layout moves.
