@@ -13,9 +13,10 @@ use aya::{
 use netpol_verify_ebpf::settings::name;
 
 use super::{
-    inside::{InsideError, NetnsPath, inside},
+    inside::{InsideError, Netns},
     object::{LoadError, Object},
 };
+use crate::net::Ifindex;
 
 /// How classifiers are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,16 @@ pub enum AttachError {
         /// Why.
         source: Box<aya::programs::ProgramError>,
     },
+    /// Another interface bears the name by now.
+    #[error(
+        "attaching to {ifname} in {netns}: the name has just been given to another interface; it is tried again"
+    )]
+    Renamed {
+        /// The interface.
+        ifname: String,
+        /// Its namespace.
+        netns: String,
+    },
     /// The clsact qdisc could not be made.
     #[error("adding the clsact qdisc to {ifname} in {netns}: {source}")]
     Clsact {
@@ -92,7 +103,7 @@ impl Attachment {
 
 /// A watched interface; dropping it ends the watch.
 pub struct Attached {
-    netns: NetnsPath,
+    netns: Netns,
     links: Vec<SchedClassifierLink>,
     attachment: Attachment,
 }
@@ -104,10 +115,12 @@ impl Attached {
     /// The namespace cannot be entered, or the kernel refuses.
     pub fn new(
         object: &mut Object,
-        netns: &NetnsPath,
+        netns: &Netns,
         ifname: &str,
+        ifindex: Ifindex,
         attachment: Attachment,
     ) -> Result<Self, AttachError> {
+        let name = || netns.path().name();
         let mut attached = Self {
             netns: netns.clone(),
             links: Vec::new(),
@@ -115,11 +128,11 @@ impl Attached {
         };
         if attachment == Attachment::Clsact {
             // Somebody else's clsact serves as well: the error says that it exists.
-            match inside(netns, || tc::qdisc_add_clsact(ifname))? {
+            match netns.enter(|| tc::qdisc_add_clsact(ifname))? {
                 Err(source) if !source.to_string().contains("exists") => {
                     return Err(AttachError::Clsact {
                         ifname: ifname.to_owned(),
-                        netns: netns.name(),
+                        netns: name(),
                         source: Box::new(source),
                     });
                 }
@@ -131,15 +144,22 @@ impl Attached {
             (name::POD_INGRESS, TcAttachType::Ingress),
         ] {
             let classifier = object.classifier(program)?;
-            let link = inside(netns, || attach(classifier, ifname, direction, attachment))?;
+            let link = netns.enter(|| attach(classifier, ifname, direction, attachment))?;
             attached.links.push(link.map_err(|source| AttachError::Refused {
                 program,
                 ifname: ifname.to_owned(),
-                netns: netns.name(),
+                netns: name(),
                 source: Box::new(source),
             })?);
         }
-        Ok(attached)
+        // Attaching goes by name, and names change hands.
+        match netns.enter(|| nix::net::if_::if_nametoindex(ifname))? {
+            Ok(index) if index == ifindex.0 => Ok(attached),
+            _ => Err(AttachError::Renamed {
+                ifname: ifname.to_owned(),
+                netns: name(),
+            }),
+        }
     }
 }
 
@@ -160,8 +180,8 @@ impl Drop for Attached {
             Attachment::Tcx => drop::<Vec<SchedClassifierLink>>(links),
             // A filter is removed by netlink, which speaks of the namespace it is spoken in.
             Attachment::Clsact => {
-                if let Err(error) = inside(&self.netns, move || drop(links)) {
-                    tracing::debug!(netns = %self.netns.name(), %error, "The namespace was gone before its filters.");
+                if let Err(error) = self.netns.enter(move || drop(links)) {
+                    tracing::debug!(netns = %self.netns.path().name(), %error, "The namespace was gone before its filters.");
                 }
             }
         }

@@ -4,7 +4,9 @@ use std::{
     fs::File,
     io,
     net::IpAddr,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
@@ -64,36 +66,80 @@ impl<P: AsRef<Path>> From<P> for NetnsPath {
     }
 }
 
-/// Runs `work` on a new thread that has entered the namespace, and waits for it. The thread ends afterwards: no other
-/// code ever runs in the wrong namespace.
+/// A network namespace that is held open: it stays, and stays the same one, whatever becomes of the path it was opened by.
+#[derive(Clone, Debug)]
+pub struct Netns {
+    path: NetnsPath,
+    file: Arc<File>,
+}
+
+impl Netns {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// It is not there or may not be opened.
+    pub fn open(path: &NetnsPath) -> Result<Self, InsideError> {
+        let file = File::open(&path.0).map_err(|source| InsideError::Open {
+            netns: path.0.display().to_string(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.clone(),
+            file: Arc::new(file),
+        })
+    }
+
+    /// The path it was opened by; by now it may be another's, or nobody's.
+    #[must_use]
+    pub const fn path(&self) -> &NetnsPath {
+        &self.path
+    }
+
+    /// Its inode, which is its own as long as it is held open.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub(super) fn inode(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.ino())
+    }
+
+    /// Runs `work` on a new thread that has entered the namespace, and waits for it. The thread ends afterwards: no other
+    /// code ever runs in the wrong namespace.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered, or the work panicked.
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, InsideError> {
+        let name = || self.path.0.display().to_string();
+        thread::scope(|scope| {
+            let thread = thread::Builder::new()
+                .name("netns".to_owned())
+                .spawn_scoped(scope, || {
+                    setns(&self.file, CloneFlags::CLONE_NEWNET).map(|()| work())
+                });
+            let thread = thread.map_err(|_| InsideError::Thread {
+                netns: name(),
+                what: "could not be started",
+            })?;
+            thread
+                .join()
+                .map_err(|_| InsideError::Thread {
+                    netns: name(),
+                    what: "panicked",
+                })?
+                .map_err(|source| InsideError::Enter {
+                    netns: name(),
+                    source,
+                })
+        })
+    }
+}
+
+/// Runs `work` inside the namespace that a path names now; see [`Netns::enter`].
 ///
 /// # Errors
 /// The namespace cannot be opened or entered, or the work panicked.
 pub fn inside<T: Send>(netns: &NetnsPath, work: impl FnOnce() -> T + Send) -> Result<T, InsideError> {
-    let name = || netns.0.display().to_string();
-    let file = File::open(&netns.0).map_err(|source| InsideError::Open {
-        netns: name(),
-        source,
-    })?;
-    thread::scope(|scope| {
-        let thread = thread::Builder::new()
-            .name("netns".to_owned())
-            .spawn_scoped(scope, || setns(&file, CloneFlags::CLONE_NEWNET).map(|()| work()));
-        let thread = thread.map_err(|_| InsideError::Thread {
-            netns: name(),
-            what: "could not be started",
-        })?;
-        thread
-            .join()
-            .map_err(|_| InsideError::Thread {
-                netns: name(),
-                what: "panicked",
-            })?
-            .map_err(|source| InsideError::Enter {
-                netns: name(),
-                source,
-            })
-    })
+    Netns::open(netns)?.enter(work)
 }
 
 /// An interface of the calling thread's network namespace.

@@ -2,15 +2,19 @@
 //! accounts for every loss. It holds no Kubernetes credentials and decodes nothing.
 //!
 //! ```text
-//!  object (loaded once) --- attach <--- follow <--- /run/netns, interface events
+//!  object (loaded once) --- attach <--- follow <--- discover: /run/netns, /proc; interface events
 //!       |  ring                            |
 //!       v                                  v
 //!     drain ---- Batch ----> bus <--- Announcement
 //! ```
 
 mod attach;
+mod confine;
+mod discover;
 mod drain;
+mod events;
 mod follow;
+mod follower;
 mod inside;
 mod link;
 mod object;
@@ -20,9 +24,11 @@ mod service;
 mod sys;
 
 pub use attach::{AttachError, Attached, Attachment};
+pub use confine::{ConfineError, confine};
+pub use discover::{Filter, Pods, Roots, is_cni_name};
 pub use drain::{Drain, DrainHandle};
-pub use follow::{Filter, Follow, FollowError};
-pub use inside::{InsideError, Interface, NetnsPath, inside};
+pub use follow::{Follow, FollowError};
+pub use inside::{InsideError, Interface, Netns, NetnsPath, inside};
 pub use object::{EMBEDDED, LoadError, Object, abi_version};
 pub use options::Options;
 pub use probe::{Probe, ProbeError, ProbeSocket, Sent};

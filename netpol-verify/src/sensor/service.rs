@@ -9,8 +9,10 @@ use netpol_verify_ebpf::{ABI_VERSION, settings::Settings};
 
 use super::{
     attach::Attachment,
+    discover::Pods,
     drain::{Drain, DrainHandle, Shared},
-    follow::{Filter, Follow, FollowError},
+    follow::{Follow, FollowError},
+    inside::Netns,
     object::{EMBEDDED, LoadError, Object},
     options::Options,
 };
@@ -69,11 +71,12 @@ impl Mode {
 }
 
 /// Facts about this node. The namespace is this thread's: the sensor runs in its node's own.
-fn sensor_facts(kernel: &KernelFacts, attachment: Attachment, sees_drops: bool) -> SensorFacts {
+fn sensor_facts(kernel: &KernelFacts, pods: &Pods, attachment: Attachment, sees_drops: bool) -> SensorFacts {
     let read = |path: &str| {
         std::fs::read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
     };
     let mut notes = kernel.notes.clone();
+    notes.extend(pods.notes());
     if attachment == Attachment::Clsact {
         notes.push(
             "attached by clsact, not TCX (Linux 6.6): a program before ours may hide packets".to_owned(),
@@ -132,9 +135,9 @@ impl Sensor {
         mode: Mode,
         node: NodeName,
         bus: Arc<dyn Bus>,
-        filter: Filter,
+        pods: Pods,
     ) -> Result<Self, SensorError> {
-        Self::start_with(facts, mode, node, bus, filter, Options::default()).await
+        Self::start_with(facts, mode, node, bus, pods, Options::default()).await
     }
 
     /// As [`Self::start`], with choices.
@@ -146,7 +149,7 @@ impl Sensor {
         mode: Mode,
         node: NodeName,
         bus: Arc<dyn Bus>,
-        filter: Filter,
+        pods: Pods,
         options: Options,
     ) -> Result<Self, SensorError> {
         let attachment = options.attachment.unwrap_or_else(Attachment::of_kernel);
@@ -158,7 +161,7 @@ impl Sensor {
         let origin = Origin { node, session };
         let facts = NodeFacts {
             origin: origin.clone(),
-            facts: sensor_facts(facts, attachment, sees_drops),
+            facts: sensor_facts(facts, &pods, attachment, sees_drops),
         };
         publish(&*bus, Message::Node(facts.clone()));
         let shared = Arc::new(Shared::default());
@@ -170,7 +173,7 @@ impl Sensor {
             options.heartbeat,
         )?;
         let object = Arc::new(Mutex::new(object));
-        let follow = Follow::start(object.clone(), origin, bus.clone(), filter, attachment).await?;
+        let follow = Follow::start(object.clone(), origin, bus.clone(), pods, attachment).await?;
         Ok(Self {
             object,
             handle,
@@ -205,6 +208,13 @@ impl Sensor {
         facts.facts.functions = self.shared.functions();
         facts.facts.wall_clock = wall_clock();
         facts
+    }
+
+    /// A watched namespace by its cookie, held open: to be dropped soon, for a pod's interfaces stay as long as its namespace
+    /// does.
+    #[must_use]
+    pub fn netns(&self, cookie: NetnsCookie) -> Option<Netns> {
+        self.follow.netns(cookie)
     }
 
     /// Changes the settings at once.

@@ -28,7 +28,7 @@ use crate::{
     net::{Netns, NodeId},
     observe::Decoder,
     policy::{End, PolicySet, Traffic, compile},
-    sensor::{Mode, NetnsPath, Options, Probe, ProbeError, ProbeSocket, Sensor, SensorError},
+    sensor::{Mode, NetnsPath, Options, Pods, Probe, ProbeError, ProbeSocket, Sensor, SensorError},
 };
 
 /// The environment cannot run the lab: exit code 4, never a verdict.
@@ -114,9 +114,9 @@ impl Stand {
         let facts = KernelFacts::of_kernel();
         let (bus, inbox) = LocalBus::new(BUS);
         let prefix = pod_prefix(&cluster);
-        let filter = Arc::new(move |name: &str| name.starts_with(&prefix));
+        let pods = Pods::Named(Arc::new(move |name: &str| name.starts_with(&prefix)));
         let sensor =
-            Sensor::start_with(&facts, Mode::Active, "lab".into(), Arc::new(bus), filter, options).await?;
+            Sensor::start_with(&facts, Mode::Active, "lab".into(), Arc::new(bus), pods, options).await?;
         let decoder = Decoder::new(facts.drop_reasons.clone());
         let prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
         // Random, so that no tuple of an earlier run is met in a connection tracking table.
