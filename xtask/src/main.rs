@@ -39,7 +39,7 @@ struct Arguments {
 enum Task {
     /// Installs what is missing and shows the main job on real packets: first Flannel, then an enforcing CNI (root)
     Demo,
-    /// Installs what tests need and runs everything that CI runs: lint, eBPF object, unit tests, kernel tests (root)
+    /// Installs what tests need and runs everything that CI runs: lint, eBPF object, chart, unit tests, kernel tests (root)
     Test,
     /// Rebuilds the eBPF object with the BPF toolchain it finds, and says what is missing when it finds none
     BuildEbpf(build_ebpf::Options),
