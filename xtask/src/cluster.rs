@@ -165,9 +165,18 @@ impl Testbed {
         {
             bail!("a cluster is there already: `cargo xtask cluster down` ends it");
         }
+        if !Path::new("/sys/fs/cgroup/cpuset").is_dir() {
+            bail!(
+                "the testbed's nodes live in control groups of version 1: boot with systemd.unified_cgroup_hierarchy=0, or \
+                 use kind and `cargo xtask cluster load --kind NAME`"
+            );
+        }
         packages::ensure(&packages::CLUSTER, "a cluster on this machine")?;
         apiserver::etcd(&self.folder.join("bin"))?;
         self.programs(options.cni)?;
+        if !Path::new("/proc/sys/net/bridge").is_dir() {
+            command::run(command::program("modprobe").arg("br_netfilter"))?;
+        }
         let started = Instant::now();
         let nodes = options.nodes.to_string();
         println!("Starting {nodes} nodes; half a minute.");
@@ -304,6 +313,9 @@ impl Testbed {
                 )?;
             }
         }
+        println!(
+            "On every node. Next: helm or manifests with these images and `pullPolicy: Never`, see deploy/README.md."
+        );
         Ok(())
     }
 }

@@ -28,7 +28,7 @@ pub(crate) const BPF: [&str; 8] = [
 ];
 
 /// What a Kubernetes on one machine is made of besides the programs that are built.
-pub(crate) const CLUSTER: [&str; 17] = [
+pub(crate) const CLUSTER: [&str; 18] = [
     "busybox-static",
     "conntrack",
     "containerd",
@@ -40,6 +40,7 @@ pub(crate) const CLUSTER: [&str; 17] = [
     "ipset",
     "iptables",
     "jq",
+    "kmod",
     "libc6-dev",
     "nftables",
     "openssl",
