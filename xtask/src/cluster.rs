@@ -15,6 +15,8 @@ use crate::{apiserver, command, go, image, packages};
 
 /// Where the scripts are, seen from the workspace; `NETPOL_VERIFY_TESTBED_SCRIPTS` names another place.
 const SCRIPTS: &str = "../shared/testbed";
+/// The scripts make credentials for so many.
+const MOST_NODES: u8 = 3;
 const KUBERNETES: [&str; 6] = [
     "kube-apiserver",
     "kube-controller-manager",
@@ -44,7 +46,7 @@ pub(crate) struct Up {
     #[arg(long, value_enum, default_value = "bridge")]
     cni: Cni,
     /// How many nodes
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=3))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_NODES)))]
     nodes: u8,
 }
 
@@ -289,26 +291,20 @@ impl Testbed {
     }
 
     fn load(&self, given: &[PathBuf]) -> Result<()> {
-        let count = self.folder.join("run/N");
-        let nodes: u8 = fs::read_to_string(&count)
-            .ok()
-            .and_then(|count| count.trim().parse().ok())
-            .context("no cluster is up: `cargo xtask cluster up`")?;
+        let nodes: Vec<String> = (1..=MOST_NODES)
+            .map(|node| format!("n{node}"))
+            .filter(|node| self.folder.join(format!("run/init-{node}.pid")).is_file())
+            .collect();
+        if nodes.is_empty() {
+            bail!("no cluster is up: `cargo xtask cluster up`");
+        }
         for archive in archives(given)? {
             // The scripts enter a node's own mount namespace; the path must not depend on the folder.
             let archive = fs::canonicalize(&archive).with_context(|| format!("no {}", archive.display()))?;
-            for node in 1..=nodes {
+            for node in &nodes {
                 command::run(
                     self.script("cluster.sh")
-                        .args([
-                            "in",
-                            &format!("n{node}"),
-                            "ctr",
-                            "-n",
-                            "k8s.io",
-                            "images",
-                            "import",
-                        ])
+                        .args(["in", node, "ctr", "-n", "k8s.io", "images", "import"])
                         .arg(&archive),
                 )?;
             }
