@@ -29,6 +29,7 @@
 //! - [`cli`]: one file a command.
 
 pub mod bus;
+pub mod certify;
 pub mod cli;
 pub mod cluster;
 pub mod finding;

@@ -9,7 +9,11 @@ mod lab;
 mod lint;
 mod manual;
 mod matrix;
+mod nats;
 mod options;
+mod pause;
+mod secrets;
+mod sensor;
 mod stream;
 
 use std::{io::IsTerminal as _, process::ExitCode};
@@ -43,6 +47,9 @@ pub fn main() -> ExitCode {
         Command::Lint(options) => lint::main(&options),
         Command::Matrix(arguments) => matrix::main(&arguments),
         Command::Doctor(options) => doctor::main(&options),
+        Command::Sensor(options) => sensor::main(&options),
+        Command::Secrets(options) => secrets::main(&options),
+        Command::Pause => pause::main(),
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
         Command::Man { out } => manual::man(out.as_deref(), Arguments::command()),
     }

@@ -40,6 +40,14 @@ pub(super) enum Command {
     Matrix(super::matrix::MatrixArguments),
     /// What this machine can do, and what each lack costs.
     Doctor(OutputOptions),
+    /// One node's eyes, in a cluster: watches every pod's interface and says on the bus what it sees. Needs no Kubernetes
+    /// credentials.
+    Sensor(super::sensor::SensorOptions),
+    /// Print a Secret with fresh credentials of NATS, for `kubectl apply -f -`.
+    Secrets(super::secrets::SecretsOptions),
+    /// Do nothing until told to end: the process of pods that are only there to be probed.
+    #[command(hide = true)]
+    Pause,
     /// Print completions for a shell.
     Completions {
         /// Which shell.
