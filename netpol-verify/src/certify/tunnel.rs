@@ -4,7 +4,10 @@
 use std::net::SocketAddr;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client};
+use kube::{
+    Api, Client,
+    api::{ListParams, Portforwarder},
+};
 use tokio::{io::copy_bidirectional, net::TcpListener, task::JoinHandle};
 
 use super::error::{CertifyError, causes};
@@ -16,11 +19,11 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    /// Opens one to a port of a pod.
+    /// Opens one to a port of the pods with these labels: to whichever of them is ready when a connection is made.
     pub(super) async fn open(
         client: Client,
         namespace: &str,
-        pod: &str,
+        labels: &'static str,
         port: u16,
     ) -> Result<Self, CertifyError> {
         let listen = |source| CertifyError::Io {
@@ -31,21 +34,18 @@ impl Tunnel {
         let address = listener.local_addr().map_err(listen)?;
         let pods: Api<Pod> = Api::namespaced(client, namespace);
         // Once by hand, so that what does not work is told at once and by its name.
-        pods.portforward(pod, &[port])
+        forward(&pods, labels, port)
             .await
-            .map_err(|error| CertifyError::Tunnel {
-                cause: causes(&error),
-            })?
+            .map_err(|cause| CertifyError::Tunnel { cause })?
             .abort();
-        let pod = pod.to_owned();
         let task = tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
-                let (pods, pod) = (pods.clone(), pod.clone());
+                let pods = pods.clone();
                 tokio::spawn(async move {
-                    let mut forwarder = match pods.portforward(&pod, &[port]).await {
+                    let mut forwarder = match forward(&pods, labels, port).await {
                         Ok(forwarder) => forwarder,
                         Err(error) => {
-                            tracing::warn!(error = %causes(&error), "A connection to NATS was not forwarded.");
+                            tracing::warn!(%error, "A connection to NATS was not forwarded.");
                             return;
                         }
                     };
@@ -64,6 +64,26 @@ impl Tunnel {
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
     }
+}
+
+async fn forward(pods: &Api<Pod>, labels: &str, port: u16) -> Result<Portforwarder, String> {
+    let found = pods
+        .list(&ListParams::default().labels(labels))
+        .await
+        .map_err(|error| causes(&error))?;
+    let is_ready = |pod: &Pod| {
+        let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+        pod.metadata.deletion_timestamp.is_none()
+            && conditions
+                .is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
+    };
+    let ready = found.items.into_iter().find(is_ready);
+    let name = ready
+        .and_then(|pod| pod.metadata.name)
+        .ok_or_else(|| format!("no pod with the labels {labels} is ready"))?;
+    pods.portforward(&name, &[port])
+        .await
+        .map_err(|error| causes(&error))
 }
 
 impl Drop for Tunnel {

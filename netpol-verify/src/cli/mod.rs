@@ -1,5 +1,6 @@
 //! The command line: one file a command; this one only wires.
 
+mod certify;
 mod doctor;
 pub mod exit;
 mod explain;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Lint(options) => lint::main(&options),
         Command::Matrix(arguments) => matrix::main(&arguments),
         Command::Doctor(options) => doctor::main(&options),
+        Command::Certify(options) => certify::main(&options),
         Command::Sensor(options) => sensor::main(&options),
         Command::Secrets(options) => secrets::main(&options),
         Command::Pause => pause::main(),

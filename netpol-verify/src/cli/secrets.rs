@@ -3,16 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
 
 use super::{
     exit::{Exit, fail},
     stream::say,
 };
-use crate::bus::nats::{Credentials, fresh_credentials};
-
-/// The Secret that the chart and the plain manifests mount.
-pub(crate) const NAME: &str = "netpol-verify-nats";
+use crate::{bus::nats::fresh_credentials, certify::secret};
 
 /// Fresh credentials of NATS.
 #[derive(Args, Clone, Debug)]
@@ -36,25 +32,4 @@ pub(super) fn main(options: &SecretsOptions) -> ExitCode {
         },
         Err(error) => fail(Exit::Environment, &error),
     }
-}
-
-/// The manifest of a Secret.
-pub(crate) fn secret(namespace: &str, credentials: Credentials) -> serde_json::Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {
-            "name": NAME,
-            "namespace": namespace,
-            "labels": {"app.kubernetes.io/name": "netpol-verify", "app.kubernetes.io/part-of": "netpol-verify"},
-        },
-        "stringData": {
-            "ca.crt": credentials.ca,
-            "tls.crt": credentials.cert,
-            "tls.key": credentials.key,
-            "sensor-password": credentials.sensor_password,
-            "verifier-password": credentials.verifier_password,
-        },
-    })
 }
