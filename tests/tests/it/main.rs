@@ -8,6 +8,8 @@ mod attachment;
 mod cluster_access;
 // `explain`, `matrix` and `lint` on the cluster of a kubeconfig.
 mod cluster_commands;
+// What deploy/install.yaml asks of a real API server, and which rights come of it.
+mod cluster_install;
 // A live cluster is read through a real API server, and gives the same answers as its manifests.
 mod cluster_live;
 // What a real API server refuses is a problem here too, and what it takes is none.
