@@ -60,11 +60,11 @@ impl Role {
         }
     }
 
-    /// Where answers to it go: both are within `_INBOX.>`.
+    /// Where answers to it go.
     pub(super) const fn inbox(self) -> &'static str {
         match self {
-            Self::Sensor => "_INBOX.npv-sensor",
-            Self::Verifier => "_INBOX.npv-verifier",
+            Self::Sensor => "_INBOX",
+            Self::Verifier => "_INBOX_VERIFIER",
         }
     }
 }

@@ -92,7 +92,8 @@ fn password() -> Result<String, CredentialsError> {
         .secure_random
         .fill(&mut bytes)
         .map_err(|_| CredentialsError::Random)?;
-    let mut text = String::new();
+    // nats-server reads the value of a variable as a value of its file: one that begins with a digit is a number to it.
+    let mut text = String::from("p");
     for byte in bytes {
         write!(text, "{byte:02x}").map_err(|_| CredentialsError::Random)?;
     }
