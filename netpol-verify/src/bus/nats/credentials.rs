@@ -112,7 +112,7 @@ mod tests {
         );
         assert_ne!(one.sensor_password, other.sensor_password);
         assert_ne!(one.sensor_password, one.verifier_password);
-        assert_eq!(one.sensor_password.len(), 48);
+        assert_eq!(one.sensor_password.len(), 49);
         assert_ne!(one.ca, other.ca);
         assert!(one.key.starts_with("-----BEGIN PRIVATE KEY-----"));
     }
