@@ -9,7 +9,7 @@ mod residue;
 mod traffic;
 mod world;
 
-pub use apiserver::ApiServer;
+pub use apiserver::{ApiServer, Follower};
 pub use binary::{Npv, Ran, Running, StandingLab, binary};
 pub use ear::{Ear, ONLY_PODS, cookie, netns, prober, prober_over};
 pub use fleet::Fleet;

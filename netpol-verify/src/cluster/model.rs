@@ -155,6 +155,12 @@ impl fmt::Display for Workload {
 }
 
 impl Pod {
+    /// Whether a pod of the same name is surely not this one: a pod that was made anew has another uid.
+    #[must_use]
+    pub fn is_another(&self, other: &Self) -> bool {
+        matches!((&self.uid, &other.uid), (Some(one), Some(other)) if one != other)
+    }
+
     /// Its address in a family, if it has one.
     #[must_use]
     pub fn address(&self, family: Family) -> Option<IpAddr> {

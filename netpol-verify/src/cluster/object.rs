@@ -91,6 +91,20 @@ impl Kind {
         }
     }
 
+    /// As objects spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespace => "Namespace",
+            Self::Pod => "Pod",
+            Self::Node => "Node",
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::AdminPolicy(kind) => kind.as_str(),
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+        }
+    }
+
     /// The kind that an object calls itself; `None` where it does not matter here.
     pub(super) fn named(api_version: &str, kind: &str) -> Option<Self> {
         Some(match (api_version, kind) {
@@ -126,15 +140,7 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Namespace => "Namespace",
-            Self::Pod => "Pod",
-            Self::Node => "Node",
-            Self::NetworkPolicy => "NetworkPolicy",
-            Self::AdminPolicy(kind) => kind.as_str(),
-            Self::Service => "Service",
-            Self::EndpointSlice => "EndpointSlice",
-        })
+        f.write_str(self.as_str())
     }
 }
 

@@ -48,8 +48,22 @@ impl Change {
 impl ClusterState {
     /// Adds or replaces objects. What is equal to before is no change, and no change leaves the generation alone.
     ///
-    /// As on an API server, applying a pod without status, node or uid keeps the addresses, the node and the uid it has.
+    /// As on an API server, applying a pod without status, node or uid keeps the addresses, the node and the uid it has;
+    /// of a pod with another uid nothing is kept.
     pub fn apply(&mut self, objects: impl IntoIterator<Item = Object>) -> Vec<Change> {
+        self.put_all(objects, Self::with_kept_status)
+    }
+
+    /// As [`ClusterState::apply`], for objects as a server tells them, whole: a pod that lost its address has none.
+    pub(super) fn replace(&mut self, objects: impl IntoIterator<Item = Object>) -> Vec<Change> {
+        self.put_all(objects, |_, pod| pod)
+    }
+
+    fn put_all(
+        &mut self,
+        objects: impl IntoIterator<Item = Object>,
+        settled: impl Fn(&Self, Pod) -> Pod,
+    ) -> Vec<Change> {
         let mut changes = Vec::new();
         for object in objects {
             let key = object.key();
@@ -67,7 +81,7 @@ impl ClusterState {
                 }
                 Object::Node(it) => put(&mut self.nodes, it.name.clone(), it, PartialEq::eq),
                 Object::Pod(it) => {
-                    let it = self.with_kept_status(it);
+                    let it = settled(self, it);
                     put(&mut self.pods, it.name.clone(), it, PartialEq::eq)
                 }
                 Object::Policy(it) => put(&mut self.policies, it.name(), it, |a, b| a.object == b.object),
@@ -167,8 +181,43 @@ impl ClusterState {
         self.admin.get(&kind)?.get(name)
     }
 
+    /// The names of all objects of a kind.
+    pub(super) fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
+        let cluster_wide = |name: &String| ObjectKey {
+            kind,
+            namespace: None,
+            name: name.clone(),
+        };
+        let in_namespace = |name: &ObjectName| ObjectKey {
+            kind,
+            namespace: Some(name.namespace.clone()),
+            name: name.name.clone(),
+        };
+        match kind {
+            Kind::Namespace => self.namespaces.keys().map(cluster_wide).collect(),
+            Kind::Node => self.nodes.keys().map(cluster_wide).collect(),
+            Kind::AdminPolicy(kind) => {
+                let of_kind = self.admin.get(&kind).into_iter();
+                of_kind.flat_map(BTreeMap::keys).map(cluster_wide).collect()
+            }
+            Kind::Pod => self.pods.keys().map(in_namespace).collect(),
+            Kind::NetworkPolicy => self.policies.keys().map(in_namespace).collect(),
+            Kind::Service => self.services.keys().map(in_namespace).collect(),
+            Kind::EndpointSlice => self.slices.keys().map(in_namespace).collect(),
+        }
+    }
+
+    /// Whether anything lives in a namespace.
+    pub(super) fn is_inhabited(&self, namespace: &str) -> bool {
+        lives_in(&self.pods, namespace)
+            || lives_in(&self.policies, namespace)
+            || lives_in(&self.services, namespace)
+            || lives_in(&self.slices, namespace)
+    }
+
     fn with_kept_status(&self, mut pod: Pod) -> Pod {
-        if let Some(before) = self.pods.get(&pod.name) {
+        let before = self.pods.get(&pod.name);
+        if let Some(before) = before.filter(|before| !before.is_another(&pod)) {
             if pod.ips.is_empty() {
                 pod.ips.clone_from(&before.ips);
             }
@@ -206,6 +255,11 @@ fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V, same: impl Fn(&V, 
     };
     map.insert(key, value);
     before
+}
+
+fn lives_in<V>(map: &BTreeMap<ObjectName, V>, namespace: &str) -> bool {
+    let mut from = map.range(ObjectName::new(namespace, "")..);
+    from.next().is_some_and(|(name, _)| name.namespace == namespace)
 }
 
 /// Removes what lives in a namespace, in the order of names.

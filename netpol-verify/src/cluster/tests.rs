@@ -404,6 +404,28 @@ fn applying_a_pod_without_status_keeps_where_it_runs() {
 }
 
 #[test]
+fn a_pod_made_anew_inherits_nothing() {
+    let named = |uid: &str| POD.replace("{name: web,", &format!("{{name: web, uid: {uid},"));
+    let mut state = ClusterState::default();
+    state.apply(load(&named("one")).objects);
+    let pod = |metadata: &str| {
+        load(&format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: web, {metadata}}}}}"
+        ))
+        .objects
+    };
+    state.apply(pod("uid: one"));
+    let name = ObjectName::new("default", "web");
+    assert_eq!(state.pod(&name).unwrap().ips.len(), 2, "it is the same pod");
+    assert!(matches!(state.apply(pod("uid: two"))[..], [Change::Changed(_)]));
+    let anew = state.pod(&name).unwrap();
+    assert_eq!(
+        (anew.ips.len(), &anew.node, anew.uid.as_deref()),
+        (0, &None, Some("two"))
+    );
+}
+
+#[test]
 fn deleting_a_namespace_takes_what_lives_in_it() {
     let mut state = ClusterState::default();
     let text = "{apiVersion: v1, kind: Namespace, metadata: {name: a}}\n---\n{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: a}}\n---\n{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: np, namespace: a}}\n---\n{apiVersion: v1, kind: Pod, metadata: {name: q, namespace: b}}\n";

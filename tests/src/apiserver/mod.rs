@@ -4,8 +4,11 @@
 //! `automountServiceAccountToken: false`), and what is deleted from a namespace that ends stays. RBAC is on.
 
 mod credentials;
+mod faults;
+mod follow;
 mod programs;
 mod residue;
 mod server;
 
+pub use follow::Follower;
 pub use server::ApiServer;

@@ -18,10 +18,6 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use netpol_verify::{cluster::Access, lab::Netns};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use serde_json::{Value, json};
 
 use super::{
@@ -35,11 +31,12 @@ static SHARED: Mutex<Weak<ApiServer>> = Mutex::new(Weak::new());
 
 /// An API server and its etcd.
 pub struct ApiServer {
-    name: String,
+    pub(super) name: String,
     folder: PathBuf,
     /// Says that this process lives; the kernel lets go of it.
     _lock: File,
-    children: Vec<(&'static str, Child)>,
+    /// etcd, and behind it the server.
+    pub(super) children: Vec<(&'static str, Child)>,
 }
 
 impl ApiServer {
@@ -115,8 +112,13 @@ impl ApiServer {
              --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 \
              --initial-cluster default=http://127.0.0.1:2380",
         )?;
+        self.spawn_server(&netns, programs)?;
+        self.wait_until_ready()
+    }
+
+    pub(super) fn spawn_server(&mut self, netns: &Netns, programs: &Programs) -> Result<()> {
         self.spawn(
-            &netns,
+            netns,
             "kube-apiserver",
             &programs.apiserver,
             &format!(
@@ -127,8 +129,7 @@ impl ApiServer {
                  --service-account-issuer https://kubernetes.default.svc --service-account-key-file accounts.key \
                  --service-account-signing-key-file accounts.key"
             ),
-        )?;
-        self.wait_until_ready()
+        )
     }
 
     fn spawn(&mut self, netns: &Netns, name: &'static str, program: &Path, arguments: &str) -> Result<()> {
@@ -145,7 +146,7 @@ impl ApiServer {
         Ok(())
     }
 
-    fn wait_until_ready(&mut self) -> Result<()> {
+    pub(super) fn wait_until_ready(&mut self) -> Result<()> {
         for _ in 0..1_200 {
             for (name, child) in &mut self.children {
                 if let Some(status) = child.try_wait()? {
@@ -161,7 +162,7 @@ impl ApiServer {
     }
 
     /// The ends of both logs.
-    fn logs(&self) -> String {
+    pub(super) fn logs(&self) -> String {
         let ends = self.children.iter().map(|(name, _)| {
             let text = fs::read_to_string(self.folder.join(name).with_extension("log")).unwrap_or_default();
             let lines: Vec<&str> = text.lines().rev().take(15).collect();
@@ -260,46 +261,6 @@ impl ApiServer {
             thread::sleep(Duration::from_millis(50));
         }
         bail!("{user} did not get {rule}")
-    }
-
-    /// Stops the server's process where it stands: it takes connections and answers nothing.
-    ///
-    /// # Errors
-    /// It is gone.
-    pub fn freeze(&self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)?;
-        let (_, server) = self.children.last().context("no server runs")?;
-        // The signal returns before the last thread has stopped.
-        for _ in 0..1_000 {
-            let mut running = false;
-            for task in fs::read_dir(format!("/proc/{}/task", server.id()))? {
-                let stat = fs::read_to_string(task?.path().join("stat"))?;
-                running |= !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T"));
-            }
-            if !running {
-                return Ok(());
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        bail!("the server does not stop")
-    }
-
-    /// Ends the server's process; etcd stays.
-    ///
-    /// # Errors
-    /// It is gone.
-    pub fn kill(&mut self) -> Result<()> {
-        self.signal(Signal::SIGKILL)?;
-        if let Some((_, server)) = self.children.last_mut() {
-            server.wait()?;
-        }
-        Ok(())
-    }
-
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let (_, server) = self.children.last().context("no server runs")?;
-        // Not waited for yet, so the number is still its own.
-        Ok(kill(Pid::from_raw(i32::try_from(server.id())?), signal)?)
     }
 
     async fn admin(&self) -> Result<Client> {

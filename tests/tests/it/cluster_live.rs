@@ -33,7 +33,7 @@ pub(crate) fn namespace(name: &str) -> Value {
     json!({"kind": "Namespace", "metadata": {"name": name}})
 }
 
-fn pod(namespace: &str, name: &str, labels: Value) -> Value {
+pub(crate) fn pod(namespace: &str, name: &str, labels: Value) -> Value {
     json!({
         "kind": "Pod",
         "metadata": {"namespace": namespace, "name": name, "labels": labels},
@@ -276,7 +276,7 @@ pub(crate) const NEEDED: [(&str, &[&str]); 2] = [
 ];
 
 /// A definition of our own, which takes whatever is written.
-fn definition(kind: &str, plural: &str, versions: &[&str]) -> Value {
+pub(crate) fn definition(kind: &str, plural: &str, versions: &[&str]) -> Value {
     let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
     let versions: Vec<Value> = versions
         .iter()

@@ -14,6 +14,10 @@ mod cluster_install;
 mod cluster_live;
 // What a real API server refuses is a problem here too, and what it takes is none.
 mod cluster_refusals;
+// A live cluster is followed: what changes arrives, what fails is named, and what was missed is found.
+mod cluster_watch;
+// Rights and kinds that come later, and garbage among what is followed.
+mod cluster_watch_access;
 // A bus that damages what it carries.
 mod damage;
 // Repeats become a count, and the count is exact.

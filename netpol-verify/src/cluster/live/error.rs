@@ -10,7 +10,7 @@ use super::resource::Resource;
 const MAX_SAID_CHARS: usize = 400;
 
 /// A cluster could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LiveError {
     /// Neither a kubeconfig nor a pod's service account.
     #[error(
@@ -82,7 +82,7 @@ pub enum LiveError {
         /// Its words.
         said: String,
     },
-    /// The server knows who asks and lets them not read what there is no answer without.
+    /// The server knows who asks and does not let them.
     #[error(
         "RBAC lacks {}; {server} says: {said}. Check with {}; a ClusterRole needs {}",
         joined(denied, ToString::to_string),
@@ -122,6 +122,14 @@ pub enum LiveError {
         /// How often it was begun.
         tries: u32,
     },
+    /// A watch whose place the server has forgotten; who follows lists anew by itself.
+    #[error("{server} has forgotten what happened to {what} meanwhile (410 Gone); they are listed anew")]
+    Lapsed {
+        /// The server.
+        server: String,
+        /// The resource.
+        what: String,
+    },
     /// Any other refusal.
     #[error("{server} answers {code} to: {what}: {said}")]
     Refused {
@@ -159,10 +167,37 @@ pub struct Denied {
     pub resource: &'static str,
 }
 
+impl LiveError {
+    /// One word for it, for metrics and logs; it stays the same where the message does not.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::NoKubeconfig { .. }
+            | Self::Kubeconfig { .. }
+            | Self::NoContext { .. }
+            | Self::UnknownContext { .. }
+            | Self::InCluster { .. } => "configuration",
+            Self::Credentials { .. } => "credentials",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Timeout { .. } => "timeout",
+            Self::Expired { .. } => "expired",
+            Self::Lapsed { .. } => "lapsed",
+            Self::Refused { .. } => "refused",
+            Self::NotKubernetes { .. } => "not-kubernetes",
+        }
+    }
+}
+
 impl Denied {
     pub(super) const fn list(resource: &Resource) -> Self {
+        Self::of("list", resource)
+    }
+
+    pub(super) const fn of(verb: &'static str, resource: &Resource) -> Self {
         Self {
-            verb: "list",
+            verb,
             group: resource.group,
             resource: resource.plural,
         }

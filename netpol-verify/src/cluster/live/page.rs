@@ -16,9 +16,11 @@ pub(super) struct Page {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Position {
-    #[serde(default, rename = "continue")]
+    #[serde(rename = "continue")]
     next: String,
+    resource_version: String,
 }
 
 /// What a page that is asked for gives.
@@ -28,23 +30,71 @@ pub(super) enum Answer {
     Gone,
 }
 
+/// Where a walk through a list stands.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    next: Option<String>,
+    lost: u32,
+}
+
+/// What a page means for the walk.
+pub(super) enum Step {
+    /// These, and there are more.
+    More(Vec<Value>),
+    /// These, and they were the last; the list is the cluster's at this version.
+    Last(Vec<Value>, String),
+    /// The list begins anew. Pages before a 410 count for nothing: going on would join two moments of the cluster.
+    Again,
+    /// The list was gone [`TRIES`] times.
+    GivenUp,
+}
+
+impl Walk {
+    /// Where the next page begins; at the beginning when absent.
+    pub(super) const fn next(&mut self) -> Option<String> {
+        self.next.take()
+    }
+
+    /// Takes what the server gave for it.
+    pub(super) fn take(&mut self, answer: Answer) -> Step {
+        match answer {
+            Answer::Page(Page { metadata, items }) => {
+                let items = items.unwrap_or_default();
+                if metadata.next.is_empty() {
+                    return Step::Last(items, metadata.resource_version);
+                }
+                self.next = Some(metadata.next);
+                Step::More(items)
+            }
+            Answer::Gone => {
+                self.lost += 1;
+                if self.lost < TRIES {
+                    Step::Again
+                } else {
+                    Step::GivenUp
+                }
+            }
+        }
+    }
+}
+
 /// All items; `None` when the list was gone [`TRIES`] times. `fetch` takes where the last page ended.
-///
-/// Pages before a 410 are thrown away: going on would join two moments of the cluster.
 pub(super) async fn all<E>(
     mut fetch: impl AsyncFnMut(Option<String>) -> Result<Answer, E>,
 ) -> Result<Option<Vec<Value>>, E> {
-    for _ in 0..TRIES {
-        let (mut items, mut next) = (Vec::new(), None);
-        while let Answer::Page(page) = fetch(next.take()).await? {
-            items.extend(page.items.unwrap_or_default());
-            if page.metadata.next.is_empty() {
-                return Ok(Some(items));
+    let (mut walk, mut all) = (Walk::default(), Vec::new());
+    loop {
+        let answer = fetch(walk.next()).await?;
+        match walk.take(answer) {
+            Step::More(items) => all.extend(items),
+            Step::Last(items, _) => {
+                all.extend(items);
+                return Ok(Some(all));
             }
-            next = Some(page.metadata.next);
+            Step::Again => all.clear(),
+            Step::GivenUp => return Ok(None),
         }
     }
-    Ok(None)
 }
 
 #[cfg(test)]

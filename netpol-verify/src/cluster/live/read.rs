@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroupList, APIResourceList};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroup, APIGroupList, APIResourceList};
 use kube::core::{Request, params::ListParams};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,9 +16,9 @@ use super::{
 use crate::cluster::Loaded;
 
 /// As many as kubectl asks for at once.
-const PAGE_SIZE: u32 = 500;
-const FORBIDDEN: u16 = 403;
-const GONE: u16 = 410;
+pub(super) const PAGE_SIZE: u32 = 500;
+pub(super) const FORBIDDEN: u16 = 403;
+pub(super) const GONE: u16 = 410;
 
 /// The versions of a group, each with the resources it serves.
 type Served = BTreeMap<String, Vec<String>>;
@@ -69,18 +69,32 @@ impl LiveCluster {
 
     /// Which resources of the administrator's policies the server serves; none on most clusters.
     async fn admin_policies(&self, loaded: &mut Loaded) -> Result<Served, LiveError> {
-        let mut served = Served::new();
-        let groups = match self
-            .ask::<APIGroupList>("list API groups", "/apis", &ListParams::default())
-            .await
-        {
-            Ok(list) => list.groups,
+        let groups = match self.groups().await {
+            Ok(groups) => groups,
             Err(LiveError::Refused { code, said, .. }) => {
                 loaded.lacks("APIGroup", format!("cannot be listed ({code}), so whether the cluster has policies of {ADMIN_POLICIES} cannot be told, and the answer does not know them: bind the ClusterRole system:discovery; the server says: {said}"));
-                return Ok(served);
+                return Ok(Served::new());
             }
             Err(error) => return Err(error),
         };
+        self.served_of(groups).await
+    }
+
+    /// The versions in which the server serves a resource of the administrator's policies.
+    pub(super) async fn versions_of(&self, resource: &Resource) -> Result<Vec<String>, LiveError> {
+        let served = self.served_of(self.groups().await?).await?;
+        Ok(versions(resource, &served).map(str::to_owned).collect())
+    }
+
+    async fn groups(&self) -> Result<Vec<APIGroup>, LiveError> {
+        let list: APIGroupList = self
+            .ask("list API groups", "/apis", &ListParams::default())
+            .await?;
+        Ok(list.groups)
+    }
+
+    async fn served_of(&self, groups: Vec<APIGroup>) -> Result<Served, LiveError> {
+        let mut served = Served::new();
         let versions = groups
             .into_iter()
             .filter(|group| group.name == ADMIN_POLICIES)
@@ -97,25 +111,35 @@ impl LiveCluster {
 
     /// Lists a resource in all namespaces.
     async fn list(&self, resource: &Resource) -> Result<Vec<Value>, LiveError> {
-        let (what, path) = (format!("list {}", resource.plural), resource.path());
-        let (what, path) = (&what, &path);
-        let items = page::all(async |next| {
-            let params = ListParams {
-                limit: Some(PAGE_SIZE),
-                continue_token: next,
-                ..ListParams::default()
-            };
-            match self.ask(what, path, &params).await {
-                Err(LiveError::Refused { code: GONE, .. }) => Ok(Answer::Gone),
-                page => page.map(Answer::Page),
-            }
-        })
-        .await?;
-        items.ok_or_else(|| LiveError::Expired {
+        let items = page::all(async |next| self.page(resource, PAGE_SIZE, next).await).await?;
+        items.ok_or_else(|| self.expired(resource))
+    }
+
+    /// One page of a resource's list in all namespaces.
+    pub(super) async fn page(
+        &self,
+        resource: &Resource,
+        limit: u32,
+        next: Option<String>,
+    ) -> Result<Answer, LiveError> {
+        let params = ListParams {
+            limit: Some(limit),
+            continue_token: next,
+            ..ListParams::default()
+        };
+        let what = format!("list {}", resource.plural);
+        match self.ask(&what, &resource.path(), &params).await {
+            Err(LiveError::Refused { code: GONE, .. }) => Ok(Answer::Gone),
+            page => page.map(Answer::Page),
+        }
+    }
+
+    pub(super) fn expired(&self, resource: &Resource) -> LiveError {
+        LiveError::Expired {
             server: self.server.clone(),
             what: resource.plural.to_owned(),
             tries: page::TRIES,
-        })
+        }
     }
 
     /// One GET, and its answer as JSON.
@@ -125,31 +149,41 @@ impl LiveCluster {
         path: &str,
         params: &ListParams,
     ) -> Result<T, LiveError> {
-        let (server, what) = (self.server.clone(), what.to_owned());
-        let request = match Request::new(path).list(params) {
-            Ok(request) => request,
-            Err(error) => {
-                let cause = causes(&error);
-                return Err(LiveError::NotKubernetes { server, what, cause });
-            }
-        };
-        let answer = self.client.request_text(request);
-        let answer = match self.timeout {
-            None => answer.await,
-            Some(after) => match tokio::time::timeout(after, answer).await {
-                Ok(answer) => answer,
-                Err(_) => return Err(LiveError::Timeout { server, what, after }),
-            },
-        };
-        let text = answer.map_err(|error| self.failed(&what, error))?;
-        serde_json::from_str(&text).map_err(|error| LiveError::NotKubernetes {
-            server,
-            what,
-            cause: error.to_string(),
-        })
+        let request = Request::new(path)
+            .list(params)
+            .map_err(|error| self.not_kubernetes(what, causes(&error)))?;
+        let text = self.in_time(what, self.client.request_text(request)).await?;
+        serde_json::from_str(&text).map_err(|error| self.not_kubernetes(what, error.to_string()))
     }
 
-    fn failed(&self, what: &str, error: kube::Error) -> LiveError {
+    /// Waits for an answer as long as a request may take.
+    pub(super) async fn in_time<T>(
+        &self,
+        what: &str,
+        answer: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, LiveError> {
+        let answer = match self.timeout {
+            None => answer.await,
+            Some(after) => tokio::time::timeout(after, answer)
+                .await
+                .map_err(|_| LiveError::Timeout {
+                    server: self.server.clone(),
+                    what: what.to_owned(),
+                    after,
+                })?,
+        };
+        answer.map_err(|error| self.failed(what, error))
+    }
+
+    pub(super) fn not_kubernetes(&self, what: &str, cause: String) -> LiveError {
+        LiveError::NotKubernetes {
+            server: self.server.clone(),
+            what: what.to_owned(),
+            cause,
+        }
+    }
+
+    pub(super) fn failed(&self, what: &str, error: kube::Error) -> LiveError {
         let (server, what) = (self.server.clone(), what.to_owned());
         match error {
             kube::Error::Api(status) => {
@@ -168,11 +202,8 @@ impl LiveCluster {
                 server,
                 cause: no_credentials(&error),
             },
-            kube::Error::FromUtf8(error) => LiveError::NotKubernetes {
-                server,
-                what,
-                cause: causes(&error),
-            },
+            kube::Error::FromUtf8(error) => self.not_kubernetes(&what, causes(&error)),
+            kube::Error::SerdeError(error) => self.not_kubernetes(&what, causes(&error)),
             // kube's own words for it say only which layer of it failed.
             kube::Error::Service(error) => LiveError::Unreachable {
                 server,
@@ -205,22 +236,27 @@ fn without(resource: &Resource, code: u16, said: &str) -> String {
 
 /// Whether the version that is read is served; another one that is served instead is a problem.
 fn is_served(resource: &Resource, served: &Served, loaded: &mut Loaded) -> bool {
-    let serving: Vec<&str> = served
-        .iter()
-        .filter(|(_, resources)| resources.iter().any(|name| name == resource.plural))
-        .map(|(version, _)| version.as_str())
-        .collect();
+    let serving: Vec<&str> = versions(resource, served).collect();
     if serving.is_empty() || serving.contains(&resource.version) {
         return !serving.is_empty();
     }
-    let versions = serving.join(", ");
-    loaded.lacks(
-        resource.kind,
-        format!(
-            "is served as {versions} only, and {} is what is read: {}",
-            resource.version,
-            resource.cost()
-        ),
-    );
+    loaded.lacks(resource.kind, in_other_versions(resource, &serving.join(", ")));
     false
+}
+
+/// The versions in which a resource is served.
+fn versions<'a>(resource: &Resource, served: &'a Served) -> impl Iterator<Item = &'a str> {
+    let serving = served
+        .iter()
+        .filter(|(_, resources)| resources.iter().any(|name| name == resource.plural));
+    serving.map(|(version, _)| version.as_str())
+}
+
+/// What it costs that a resource is served, and not as it is read.
+pub(super) fn in_other_versions(resource: &Resource, versions: &str) -> String {
+    format!(
+        "is served as {versions} only, and {} is what is read: {}",
+        resource.version,
+        resource.cost()
+    )
 }

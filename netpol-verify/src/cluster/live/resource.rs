@@ -1,5 +1,7 @@
 //! The resources that are read: where each lives, and what it costs when it may not be read.
 
+use crate::cluster::{AdminKind, Kind};
+
 /// What an answer lacks without a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
@@ -17,6 +19,9 @@ pub(super) struct Resource {
     /// Empty for the core group.
     pub(super) group: &'static str,
     pub(super) version: &'static str,
+    /// What its objects are.
+    pub(super) object: Kind,
+    /// How they spell it.
     pub(super) kind: &'static str,
     pub(super) plural: &'static str,
     pub(super) need: Need,
@@ -33,42 +38,42 @@ const ADMIN: &str =
 
 /// All of them, the required first: without those there is no need to ask for more.
 pub(super) const RESOURCES: [Resource; 9] = [
-    row("", "v1", "Namespace", "namespaces", Need::Required),
-    row("", "v1", "Pod", "pods", Need::Required),
+    row("", "v1", Kind::Namespace, "namespaces", Need::Required),
+    row("", "v1", Kind::Pod, "pods", Need::Required),
     row(
         "networking.k8s.io",
         "v1",
-        "NetworkPolicy",
+        Kind::NetworkPolicy,
         "networkpolicies",
         Need::Required,
     ),
-    row("", "v1", "Node", "nodes", Need::Useful(NODES)),
-    row("", "v1", "Service", "services", Need::Useful(SERVICES)),
+    row("", "v1", Kind::Node, "nodes", Need::Useful(NODES)),
+    row("", "v1", Kind::Service, "services", Need::Useful(SERVICES)),
     row(
         "discovery.k8s.io",
         "v1",
-        "EndpointSlice",
+        Kind::EndpointSlice,
         "endpointslices",
         Need::Useful(SLICES),
     ),
     row(
         ADMIN_POLICIES,
         "v1alpha1",
-        "AdminNetworkPolicy",
+        Kind::AdminPolicy(AdminKind::AdminNetworkPolicy),
         "adminnetworkpolicies",
         Need::Served(ADMIN),
     ),
     row(
         ADMIN_POLICIES,
         "v1alpha1",
-        "BaselineAdminNetworkPolicy",
+        Kind::AdminPolicy(AdminKind::BaselineAdminNetworkPolicy),
         "baselineadminnetworkpolicies",
         Need::Served(ADMIN),
     ),
     row(
         ADMIN_POLICIES,
         "v1alpha2",
-        "ClusterNetworkPolicy",
+        Kind::AdminPolicy(AdminKind::ClusterNetworkPolicy),
         "clusternetworkpolicies",
         Need::Served(ADMIN),
     ),
@@ -77,20 +82,26 @@ pub(super) const RESOURCES: [Resource; 9] = [
 const fn row(
     group: &'static str,
     version: &'static str,
-    kind: &'static str,
+    object: Kind,
     plural: &'static str,
     need: Need,
 ) -> Resource {
     Resource {
         group,
         version,
-        kind,
+        object,
+        kind: object.as_str(),
         plural,
         need,
     }
 }
 
 impl Resource {
+    /// The resource of a kind.
+    pub(super) fn of(kind: Kind) -> Option<&'static Self> {
+        RESOURCES.iter().find(|resource| resource.object == kind)
+    }
+
     /// `networking.k8s.io/v1`, as objects spell it.
     pub(super) fn api_version(&self) -> String {
         if self.group.is_empty() {
@@ -111,6 +122,19 @@ impl Resource {
         match self.need {
             Need::Required => "",
             Need::Useful(cost) | Need::Served(cost) => cost,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_resource_gives_what_the_door_of_manifests_takes() {
+        for resource in &RESOURCES {
+            let taken = Kind::named(&resource.api_version(), resource.kind);
+            assert_eq!(taken, Some(resource.object), "{}", resource.plural);
         }
     }
 }
