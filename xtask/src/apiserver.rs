@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::{command, go, packages};
@@ -19,11 +19,17 @@ const KUBERNETES: &str = "v1.34.2";
 /// `tests/src/apiserver/programs.rs`.
 const FOLDER: &str = "/tmp/testbed";
 
-/// Puts both programs there where they are missing.
-pub(crate) fn ensure() -> Result<()> {
+/// The folder of the tests' programs, made where it is missing, and that with `bin` in it.
+pub(crate) fn folders() -> Result<(PathBuf, PathBuf)> {
     let folder = PathBuf::from(std::env::var_os("NETPOL_VERIFY_TESTBED").unwrap_or_else(|| FOLDER.into()));
     let programs = folder.join("bin");
     fs::create_dir_all(&programs).with_context(|| format!("cannot make {}", programs.display()))?;
+    Ok((folder, programs))
+}
+
+/// Puts both programs there where they are missing.
+pub(crate) fn ensure() -> Result<()> {
+    let (folder, programs) = folders()?;
     packages::ensure(&["openssl"], "the tests' API server")?;
     etcd(&programs)?;
     let server = programs.join("kube-apiserver");
@@ -42,29 +48,7 @@ fn etcd(programs: &Path) -> Result<()> {
         println!("etcd: there.");
         return Ok(());
     }
-    if command::find("apt-get").is_none() {
-        bail!("no etcd; put one on PATH, or into {}", programs.display());
-    }
-    let download = programs.join(".etcd");
-    let _ = fs::remove_dir_all(&download);
-    fs::create_dir_all(&download)?;
-    command::run(command::program("apt-get").args(["update", "-q"]))?;
-    command::run(
-        command::program("apt-get")
-            .current_dir(&download)
-            .args(["download", "-q", "etcd-server"]),
-    )?;
-    for entry in fs::read_dir(&download)? {
-        command::run(
-            command::program("dpkg-deb")
-                .arg("-x")
-                .arg(entry?.path())
-                .arg(&download),
-        )?;
-    }
-    fs::copy(download.join("usr/bin/etcd"), &etcd).context("the package etcd-server has no usr/bin/etcd")?;
-    fs::remove_dir_all(&download)?;
-    Ok(())
+    packages::unpack("etcd-server", "usr/bin/etcd", &etcd)
 }
 
 /// `v1.34.2`, when that is what the program says.

@@ -11,6 +11,7 @@ mod generate;
 mod go;
 mod licences;
 mod lint;
+mod nats;
 mod packages;
 mod skips;
 mod test;

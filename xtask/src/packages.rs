@@ -1,6 +1,8 @@
 //! Debian packages: which are missing, and installing them where that is allowed.
 
-use anyhow::{Result, bail};
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result, bail};
 
 use crate::command;
 
@@ -54,6 +56,35 @@ pub(crate) fn ensure(packages: &[&str], purpose: &str) -> Result<()> {
             .args(["install", "-y", "-q", "--no-install-recommends"])
             .args(missing),
     )
+}
+
+/// Takes one program out of a package without installing it: installing a server's package would start a service that listens
+/// on the machine.
+pub(crate) fn unpack(package: &str, program: &str, into: &Path) -> Result<()> {
+    if command::find("apt-get").is_none() {
+        bail!("no {}; put one on PATH, or there", into.display());
+    }
+    let download = into.with_file_name(format!(".{package}"));
+    let _ = fs::remove_dir_all(&download);
+    fs::create_dir_all(&download)?;
+    command::run(command::program("apt-get").args(["update", "-q"]))?;
+    command::run(
+        command::program("apt-get")
+            .current_dir(&download)
+            .args(["download", "-q", package]),
+    )?;
+    for entry in fs::read_dir(&download)? {
+        command::run(
+            command::program("dpkg-deb")
+                .arg("-x")
+                .arg(entry?.path())
+                .arg(&download),
+        )?;
+    }
+    fs::copy(download.join(program), into)
+        .with_context(|| format!("the package {package} has no {program}"))?;
+    fs::remove_dir_all(&download)?;
+    Ok(())
 }
 
 /// Whether a package is installed; `false` also where there is no dpkg.

@@ -4,8 +4,8 @@
 //! `automountServiceAccountToken: false`), and what is deleted from a namespace that ends stays. RBAC is on.
 
 mod credentials;
-mod programs;
-mod residue;
+pub(crate) mod programs;
+pub(crate) mod residue;
 mod server;
 
 pub use server::ApiServer;
