@@ -15,6 +15,7 @@ mod helm;
 mod image;
 mod licences;
 mod lint;
+mod nats;
 mod oci;
 mod packages;
 mod skips;

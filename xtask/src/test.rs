@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::{
-    apiserver, build_ebpf, chart, command, lint, packages,
+    apiserver, build_ebpf, chart, command, lint, nats, packages,
     skips::{self, Totals},
     toolchain,
 };
@@ -17,7 +17,8 @@ pub(crate) fn run() -> Result<()> {
         packages::ensure(&packages::LAB, "the lab")?;
         packages::ensure(&packages::TESTS, "the tests")?;
         toolchain::ensure()?;
-        apiserver::ensure()
+        apiserver::ensure()?;
+        nats::ensure()
     })?;
     step("lint", lint::run)?;
     step("the eBPF object", || {

@@ -6,8 +6,8 @@
 mod credentials;
 mod faults;
 mod follow;
-mod programs;
-mod residue;
+pub(crate) mod programs;
+pub(crate) mod residue;
 mod server;
 
 pub use follow::Follower;

@@ -19,29 +19,31 @@ pub(super) struct Programs {
 
 /// Finds them, or says why not.
 pub(super) fn find() -> Result<Programs, String> {
+    find_one("openssl").map_err(|_| "no openssl; install the package openssl".to_owned())?;
+    let with_go = |why| format!("{why} (it needs Go 1.24 or later)");
+    Ok(Programs {
+        etcd: find_one("etcd").map_err(with_go)?,
+        apiserver: find_one("kube-apiserver").map_err(with_go)?,
+    })
+}
+
+/// Finds one program, ours or the machine's, or says why not.
+pub(crate) fn find_one(name: &str) -> Result<PathBuf, String> {
     let folder = std::env::var_os("NETPOL_VERIFY_TESTBED").unwrap_or_else(|| FOLDER.into());
     let folder = Path::new(&folder).join("bin");
-    let find = |name: &str| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let (ours, others) = (folder.join(name), std::env::split_paths(OsStr::new(&path)));
-        if ours.is_file() {
-            // Root runs it, and anyone may make a folder in /tmp.
-            return owned_by_us(&folder, &ours).then_some(ours);
-        }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let (ours, others) = (folder.join(name), std::env::split_paths(OsStr::new(&path)));
+    let found = if ours.is_file() {
+        // Root runs it, and anyone may make a folder in /tmp.
+        owned_by_us(&folder, &ours).then_some(ours)
+    } else {
         others.map(|folder| folder.join(name)).find(|file| file.is_file())
     };
-    let missing = |name: &str| {
+    found.ok_or_else(|| {
         format!(
-            "no {name} on PATH, nor one of ours in {}; `cargo xtask test` puts it there (it needs Go 1.24 or later)",
+            "no {name} on PATH, nor one of ours in {}; `cargo xtask test` puts it there",
             folder.display()
         )
-    };
-    if find("openssl").is_none() {
-        return Err("no openssl; install the package openssl".to_owned());
-    }
-    Ok(Programs {
-        etcd: find("etcd").ok_or_else(|| missing("etcd"))?,
-        apiserver: find("kube-apiserver").ok_or_else(|| missing("kube-apiserver"))?,
     })
 }
 

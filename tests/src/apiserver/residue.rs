@@ -15,13 +15,13 @@ use nix::{
 };
 
 /// The environment variable that says which server a process is of; children inherit it.
-pub(super) const TAG: &str = "NPV_TEST_APISERVER";
+pub(crate) const TAG: &str = "NPV_TEST_APISERVER";
 const FOLDERS: &str = "/run/netpol-verify-tests";
 /// Held as long as the process that made the folder lives.
 const LOCK: &str = "lock";
 
 /// Makes a server's folder and locks it; what dead runs left goes first.
-pub(super) fn claim(name: &str) -> Result<(PathBuf, File)> {
+pub(crate) fn claim(name: &str) -> Result<(PathBuf, File)> {
     fs::create_dir_all(FOLDERS)?;
     let everyone = File::open(FOLDERS)?;
     everyone.lock()?;
@@ -40,7 +40,7 @@ pub(super) fn claim(name: &str) -> Result<(PathBuf, File)> {
 }
 
 /// Ends what is left of a server's processes and removes its namespace and folder.
-pub(super) fn remove(name: &str, folder: &Path) -> Result<()> {
+pub(crate) fn remove(name: &str, folder: &Path) -> Result<()> {
     for _ in 0..100 {
         let left = processes(name);
         if left.is_empty() {

@@ -4,6 +4,10 @@
 mod arrows;
 // The fallback of older kernels, and pods that go while they are watched.
 mod attachment;
+// The bus over a real NATS server: order, losses, restarts, rights, and what hostile hands put on it.
+mod bus_nats;
+// Rights and certificates of that server, questions to sensors, garbage.
+mod bus_nats_hostile;
 // Whether a real API server may be read: credentials, rights, servers that are silent or gone.
 mod cluster_access;
 // `explain`, `matrix` and `lint` on the cluster of a kubeconfig.

@@ -56,22 +56,23 @@ impl Sensors for NatsSensors {
         let request = async_nats::Request::new()
             .payload(question.into())
             .timeout(Some(self.patience));
-        let answer = self
-            .nats
-            .client()
-            .send_request(subject, request)
-            .await
-            .map_err(|error| match error.kind() {
-                RequestErrorKind::NoResponders => AskError::NoSensor {
-                    node: node.to_owned(),
-                },
-                RequestErrorKind::TimedOut => AskError::Timeout {
-                    node: node.to_owned(),
-                },
-                RequestErrorKind::InvalidSubject
-                | RequestErrorKind::MaxPayloadExceeded
-                | RequestErrorKind::Other => bus(chain(&error)),
-            })?;
+        let answer = tokio::select! {
+            answer = self.nats.client().send_request(subject, request) => answer,
+            () = self.nats.lost(link.connections) => {
+                return Err(bus("the connection to NATS was lost meanwhile".to_owned()));
+            }
+        };
+        let answer = answer.map_err(|error| match error.kind() {
+            RequestErrorKind::NoResponders => AskError::NoSensor {
+                node: node.to_owned(),
+            },
+            RequestErrorKind::TimedOut => AskError::Timeout {
+                node: node.to_owned(),
+            },
+            RequestErrorKind::InvalidSubject
+            | RequestErrorKind::MaxPayloadExceeded
+            | RequestErrorKind::Other => bus(chain(&error)),
+        })?;
         serde_json::from_slice(&answer.payload).map_err(|error| AskError::Unreadable {
             node: node.to_owned(),
             cause: error.to_string(),

@@ -29,6 +29,9 @@ mod subject;
 mod tls;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use access::{NatsAccess, Password, Role};
 pub use ask::{NatsAsks, NatsSensors, Question, Responder};
 pub use connect::{Link, Nats};

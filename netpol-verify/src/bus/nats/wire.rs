@@ -1,4 +1,5 @@
-//! Messages as bytes: an index in a header, bodies one after the other in the payload; records stay as they are.
+//! Messages as bytes: an index in a header, bodies one after the other in the payload; records stay as they are. An index
+//! that is too long for a header goes before the bodies.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -20,6 +21,10 @@ use crate::{
 const FORMAT: &str = "1";
 const FORMAT_HEADER: &str = "Npv-Format";
 const INDEX_HEADER: &str = "Npv-Index";
+/// Instead of the index: so many bytes of the payload are it.
+const INDEX_BYTES_HEADER: &str = "Npv-Index-Bytes";
+/// JetStream stores no more than 64 KiB of headers; a longer index goes before the bodies.
+const INDEX_IN_HEADER: usize = 32 * 1024;
 /// Messages that may travel together.
 pub(super) const TOGETHER: usize = 256;
 /// More than a server takes by default, and too little to hurt.
@@ -209,12 +214,22 @@ pub(super) fn join(origin: &Origin, pieces: Vec<Piece>) -> Option<Frame> {
     );
     let mut headers = HeaderMap::new();
     headers.insert(FORMAT_HEADER, FORMAT);
-    // JSON has no raw line ends, which is all that a header may not have.
-    headers.insert(INDEX_HEADER, index.parse::<HeaderValue>().ok()?);
+    let is_short = index.len() <= INDEX_IN_HEADER;
+    if is_short {
+        // JSON has no raw line ends, which is all that a header may not have.
+        headers.insert(INDEX_HEADER, index.parse::<HeaderValue>().ok()?);
+    } else {
+        headers.insert(INDEX_BYTES_HEADER, HeaderValue::from(index.len()));
+    }
     let payload = match <[Piece; 1]>::try_from(pieces) {
-        Ok([piece]) => piece.body,
-        Err(pieces) => {
-            let mut payload = BytesMut::with_capacity(pieces.iter().map(|piece| piece.body.len()).sum());
+        Ok([piece]) if is_short => piece.body,
+        pieces => {
+            let pieces = pieces.map_or_else(|pieces| pieces, Vec::from);
+            let bodies = pieces.iter().map(|piece| piece.body.len()).sum::<usize>();
+            let mut payload = BytesMut::with_capacity(index.len() + bodies);
+            if !is_short {
+                payload.extend_from_slice(index.as_bytes());
+            }
             for piece in pieces {
                 payload.extend_from_slice(&piece.body);
             }
@@ -248,11 +263,27 @@ pub(super) fn read(
             found: quoted(format),
         });
     }
-    let index = header(INDEX_HEADER).unwrap_or_default();
+    let before_bodies;
+    let index = match header(INDEX_BYTES_HEADER) {
+        None => header(INDEX_HEADER).unwrap_or_default().as_bytes(),
+        Some(bytes) => {
+            let bytes = bytes.parse().map_err(|_| Refusal::Index {
+                cause: "its length is no number".to_owned(),
+            })?;
+            if bytes > payload.len() {
+                return Err(Refusal::Length {
+                    said: bytes,
+                    found: payload.len(),
+                });
+            }
+            before_bodies = payload.split_to(bytes);
+            &before_bodies[..]
+        }
+    };
     if index.len() > INDEX_LIMIT {
         return Err(Refusal::TooMany { what: "index" });
     }
-    let index: Index<'_, Entry<'_>> = serde_json::from_str(index).map_err(|error| Refusal::Index {
+    let index: Index<'_, Entry<'_>> = serde_json::from_slice(index).map_err(|error| Refusal::Index {
         cause: quoted(&error.to_string()),
     })?;
     if !subject::speaks_for(subject, &index.node) {
