@@ -19,10 +19,11 @@ use tokio::{
 
 use super::{
     attach::Attachment,
+    crier::Crier,
     discover::{Closely, Pods},
     events::{Hinted, Hints, Listening, listen_on_node},
     follower::{Follower, Unfinished},
-    inside::Netns,
+    inside::OpenNetns,
     object::Object,
     sys::pollable,
 };
@@ -57,7 +58,7 @@ pub enum FollowError {
 }
 
 /// The namespaces that are watched, held open.
-pub(super) type Watched = Arc<Mutex<BTreeMap<NetnsCookie, Netns>>>;
+pub(super) type Watched = Arc<Mutex<BTreeMap<NetnsCookie, OpenNetns>>>;
 
 /// Follows until it is dropped; then every interface is let go.
 pub struct Follow {
@@ -102,8 +103,7 @@ impl Follow {
         let watched = Watched::default();
         let follower = Follower::new(
             object,
-            origin,
-            bus,
+            Crier { origin, bus },
             pods,
             attachment,
             hints.clone(),
@@ -136,7 +136,7 @@ impl Follow {
     }
 
     /// A watched namespace, held open. As long as it is held, the pod's interfaces stay though the pod has gone.
-    pub(super) fn netns(&self, cookie: NetnsCookie) -> Option<Netns> {
+    pub(super) fn netns(&self, cookie: NetnsCookie) -> Option<OpenNetns> {
         self.watched
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
