@@ -29,6 +29,7 @@
 //! - [`cli`]: one file a command.
 
 pub mod bus;
+pub mod certify;
 pub mod cli;
 pub mod cluster;
 pub mod finding;
@@ -46,3 +47,4 @@ pub mod policy;
 pub mod report;
 pub mod sensor;
 pub mod suite;
+pub mod verifier;

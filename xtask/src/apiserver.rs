@@ -8,22 +8,28 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::{command, go, packages};
 
 /// The version that is built.
 const KUBERNETES: &str = "v1.34.2";
-/// The programs' folder, with `bin` in it; `NETPOL_VERIFY_TESTBED` names another. The same in
-/// `tests/src/apiserver/programs.rs`.
+/// The same in `tests/src/apiserver/programs.rs`.
 const FOLDER: &str = "/tmp/testbed";
 
-/// Puts both programs there where they are missing.
-pub(crate) fn ensure() -> Result<()> {
+/// The folder of programs that are built once, with `bin` in it; `NETPOL_VERIFY_TESTBED` names another.
+pub(crate) fn folder() -> Result<PathBuf> {
     let folder = PathBuf::from(std::env::var_os("NETPOL_VERIFY_TESTBED").unwrap_or_else(|| FOLDER.into()));
     let programs = folder.join("bin");
     fs::create_dir_all(&programs).with_context(|| format!("cannot make {}", programs.display()))?;
+    Ok(folder)
+}
+
+/// Puts both programs there where they are missing.
+pub(crate) fn ensure() -> Result<()> {
+    let folder = folder()?;
+    let programs = folder.join("bin");
     packages::ensure(&["openssl"], "the tests' API server")?;
     etcd(&programs)?;
     let server = programs.join("kube-apiserver");
@@ -36,34 +42,10 @@ pub(crate) fn ensure() -> Result<()> {
     build(&go, &folder.join("k8s"), &server)
 }
 
-fn etcd(programs: &Path) -> Result<()> {
-    let etcd = programs.join("etcd");
-    if etcd.is_file() || command::find("etcd").is_some() {
-        println!("etcd: there.");
-        return Ok(());
-    }
-    if command::find("apt-get").is_none() {
-        bail!("no etcd; put one on PATH, or into {}", programs.display());
-    }
-    let download = programs.join(".etcd");
-    let _ = fs::remove_dir_all(&download);
-    fs::create_dir_all(&download)?;
-    command::run(command::program("apt-get").args(["update", "-q"]))?;
-    command::run(
-        command::program("apt-get")
-            .current_dir(&download)
-            .args(["download", "-q", "etcd-server"]),
-    )?;
-    for entry in fs::read_dir(&download)? {
-        command::run(
-            command::program("dpkg-deb")
-                .arg("-x")
-                .arg(entry?.path())
-                .arg(&download),
-        )?;
-    }
-    fs::copy(download.join("usr/bin/etcd"), &etcd).context("the package etcd-server has no usr/bin/etcd")?;
-    fs::remove_dir_all(&download)?;
+/// Out of its package, not installed.
+pub(crate) fn etcd(programs: &Path) -> Result<()> {
+    packages::program("etcd", "etcd-server", "usr/bin/etcd", programs)?;
+    println!("etcd: there.");
     Ok(())
 }
 
@@ -130,9 +112,7 @@ fn module(theirs: &str) -> String {
         .map(|(name, _)| format!("\t{name} => {name} v0.{parts}\n"))
         .collect();
     format!(
-        "module netpol-verify.invalid/apiserver\n\ngo {}.{}.0\n\nrequire k8s.io/kubernetes {KUBERNETES}\n\nreplace (\n{})\n",
-        go::WANTED.0,
-        go::WANTED.1,
+        "module netpol-verify.invalid/apiserver\n\ngo 1.24.0\n\nrequire k8s.io/kubernetes {KUBERNETES}\n\nreplace (\n{})\n",
         replaced.concat()
     )
 }

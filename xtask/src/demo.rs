@@ -31,9 +31,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn lab(cni: &str, expected: i32) -> Result<()> {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| command::workspace().join("target"), std::path::PathBuf::from);
-    let binary = target.join("debug/netpol-verify");
+    let binary = command::target().join("debug/netpol-verify");
     let code = command::code(command::program(&binary).args(["lab", "run", "--cni", cni]))
         .with_context(|| format!("is {} there?", binary.display()))?;
     if code != expected {

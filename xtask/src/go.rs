@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use crate::{command, packages};
 
-/// What Kubernetes 1.34 wants.
-pub(crate) const WANTED: (u32, u32) = (1, 24);
+/// What helm and flannel want; Kubernetes 1.34 is content with less.
+pub(crate) const WANTED: (u32, u32) = (1, 26);
 /// What is fetched where the machine has none.
-const FETCHED: &str = "1.24.9";
+const FETCHED: &str = "1.26.11";
 
 /// The program `go`; one that is too old, as Debian 12's, is good for fetching one that is not.
 pub(crate) fn ensure(folder: &Path) -> Result<PathBuf> {
@@ -31,10 +31,7 @@ pub(crate) fn ensure(folder: &Path) -> Result<PathBuf> {
             WANTED.1
         );
     };
-    println!(
-        "Fetching Go {FETCHED}: {} is too old for Kubernetes.",
-        version(&old).trim()
-    );
+    println!("Fetching Go {FETCHED}: {} is too old.", version(&old).trim());
     fetch(&old, folder)
 }
 
@@ -116,11 +113,11 @@ mod tests {
     #[test]
     fn versions_of_go_are_compared_as_numbers() {
         for (version, expected) in [
-            ("go1.24", true),
+            ("go1.26", true),
             ("go1.26.8\n", true),
-            ("go1.24rc1", true),
+            ("go1.26rc1", true),
             ("go2.0", true),
-            ("go1.23.9", false),
+            ("go1.24.9", false),
             ("go1.9", false),
             ("devel", false),
             ("", false),

@@ -4,13 +4,18 @@
 mod apiserver;
 mod bench;
 mod build_ebpf;
+mod chart;
+mod cluster;
 mod command;
 mod demo;
 mod fuzz_oracle;
 mod generate;
 mod go;
+mod helm;
+mod image;
 mod licences;
 mod lint;
+mod oci;
 mod packages;
 mod skips;
 mod test;
@@ -23,7 +28,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    about = "The developers' door: demo, test, build-ebpf, lint, generate, bench, fuzz-oracle"
+    about = "The developers' door: demo, test, build-ebpf, lint, generate, chart, image, cluster, bench, fuzz-oracle"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -34,7 +39,7 @@ struct Arguments {
 enum Task {
     /// Installs what is missing and shows the main job on real packets: first Flannel, then an enforcing CNI (root)
     Demo,
-    /// Installs what tests need and runs everything that CI runs: lint, eBPF object, unit tests, kernel tests (root)
+    /// Installs what tests need and runs everything that CI runs: lint, eBPF object, chart, unit tests, kernel tests (root)
     Test,
     /// Rebuilds the eBPF object with the BPF toolchain it finds, and says what is missing when it finds none
     BuildEbpf(build_ebpf::Options),
@@ -42,6 +47,15 @@ enum Task {
     Lint,
     /// Rewrites generated files: the JSON schema, pinned outputs and the suites' table of contents
     Generate,
+    /// Lints the Helm chart and rewrites the manifests that are rendered from it
+    Chart(chart::Options),
+    /// Makes the images as OCI archives, without a registry and without a daemon
+    Image(image::Options),
+    /// A real Kubernetes on this machine, with a CNI that enforces or one that does not (root)
+    Cluster {
+        #[command(subcommand)]
+        step: cluster::Step,
+    },
     /// Runs the benchmarks and prints the machine's facts beside them (root)
     Bench {
         /// Only these: classifiers, ring, guide, latency, oracle (which needs no root)
@@ -58,6 +72,9 @@ fn main() -> ExitCode {
         Task::BuildEbpf(options) => build_ebpf::run(&options),
         Task::Lint => lint::run(),
         Task::Generate => generate::run(),
+        Task::Chart(options) => chart::run(&options),
+        Task::Image(options) => image::run(&options).map(drop),
+        Task::Cluster { step } => cluster::run(&step),
         Task::Bench { parts } => bench::run(&parts),
         Task::FuzzOracle(options) => fuzz_oracle::run(&options),
     };

@@ -1,6 +1,11 @@
 //! Debian packages: which are missing, and installing them where that is allowed.
 
-use anyhow::{Result, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
 
 use crate::command;
 
@@ -21,6 +26,70 @@ pub(crate) const BPF: [&str; 8] = [
     "rustc-web",
     "zlib1g-dev",
 ];
+
+/// What a Kubernetes on one machine is made of besides the programs that are built.
+pub(crate) const CLUSTER: [&str; 18] = [
+    "busybox-static",
+    "conntrack",
+    "containerd",
+    "containernetworking-plugins",
+    "curl",
+    "ethtool",
+    "gcc",
+    "iproute2",
+    "ipset",
+    "iptables",
+    "jq",
+    "kmod",
+    "libc6-dev",
+    "nftables",
+    "openssl",
+    "python3",
+    "runc",
+    "socat",
+];
+
+/// A program, where it is: on PATH, in `folder`, or unpacked into `folder` out of its package. Not installed: a package of
+/// a server starts it.
+pub(crate) fn program(name: &str, package: &str, inside: &str, folder: &Path) -> Result<PathBuf> {
+    let unpacked = folder.join(name);
+    let usual = Path::new("/").join(inside);
+    if let Some(there) = [Some(unpacked.clone()), Some(usual), command::find(name)]
+        .into_iter()
+        .flatten()
+        .find(|file| file.is_file())
+    {
+        return Ok(there);
+    }
+    if command::find("apt-get").is_none() {
+        bail!("no {name}; put one on PATH, or into {}", folder.display());
+    }
+    println!(
+        "Unpacking {name} out of Debian's package {package}, into {}.",
+        folder.display()
+    );
+    let download = folder.join(format!(".{name}"));
+    let _ = fs::remove_dir_all(&download);
+    fs::create_dir_all(&download)?;
+    command::run(command::program("apt-get").args(["update", "-q"]))?;
+    command::run(
+        command::program("apt-get")
+            .current_dir(&download)
+            .args(["download", "-q", package]),
+    )?;
+    for entry in fs::read_dir(&download)? {
+        command::run(
+            command::program("dpkg-deb")
+                .arg("-x")
+                .arg(entry?.path())
+                .arg(&download),
+        )?;
+    }
+    fs::copy(download.join(inside), &unpacked)
+        .with_context(|| format!("the package {package} has no {inside}"))?;
+    fs::remove_dir_all(&download)?;
+    Ok(unpacked)
+}
 
 /// Installs what is missing of `packages`, and says what for; nothing is asked of the package manager when all is there.
 pub(crate) fn ensure(packages: &[&str], purpose: &str) -> Result<()> {

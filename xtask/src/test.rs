@@ -5,12 +5,12 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::{
-    apiserver, build_ebpf, command, lint, packages,
+    apiserver, build_ebpf, chart, command, lint, packages,
     skips::{self, Totals},
     toolchain,
 };
 
-/// Installs, lints, rebuilds and compares the eBPF object, then runs unit tests and kernel tests.
+/// Installs, lints, rebuilds and compares the eBPF object and the manifests, then runs unit tests and kernel tests.
 pub(crate) fn run() -> Result<()> {
     let mut totals = Totals::default();
     step("what tests need", || {
@@ -26,6 +26,7 @@ pub(crate) fn run() -> Result<()> {
             ..Default::default()
         })
     })?;
+    step("the chart", || chart::run(&chart::Options { check: true }))?;
     let units = step("unit tests", || {
         // `--no-fail-fast`: one failure must not hide the others' results.
         cargo_test(

@@ -11,6 +11,10 @@ use crate::net::{KernelTime, NetnsCookie, Protocol};
 /// Packets that one question may order: a sensor is nobody's packet generator.
 pub const PROBES_AT_ONCE: usize = 4096;
 
+/// How long a sensor attends at most before it folds repeats again, in milliseconds: a verifier that is gone must not
+/// leave it busy.
+pub const ATTENTION: u64 = 60_000;
+
 /// A question to a sensor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,6 +23,9 @@ pub enum Ask {
     Sync,
     /// Send these packets, publish what became of them at once, and say which left. [`PROBES_AT_ONCE`] at most.
     Probe(Vec<ProbeOrder>),
+    /// Record every packet, repeats too, for so many milliseconds from now: probes are coming. No longer than
+    /// [`ATTENTION`] at once; asking again extends it.
+    Attend(u64),
     /// What the node is.
     Facts,
 }
@@ -47,8 +54,10 @@ pub enum Answer {
     Synced(KernelTime),
     /// One for each order, in their order: when the packet was handed to the kernel, or why it did not leave.
     Probed(Vec<Result<KernelTime, String>>),
-    /// What the node is.
-    Facts(Box<SensorFacts>),
+    /// From this moment on every packet is recorded.
+    Attending(KernelTime),
+    /// What the node is, and the sensor's session.
+    Facts(u64, Box<SensorFacts>),
     /// The question makes no sense, or the sensor is ending.
     Refused(String),
 }

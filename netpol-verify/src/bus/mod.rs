@@ -3,8 +3,9 @@
 mod ask;
 mod local;
 mod message;
+pub mod nats;
 
-pub use ask::{Answer, Ask, AskError, PROBES_AT_ONCE, ProbeOrder, Sensors};
+pub use ask::{ATTENTION, Answer, Ask, AskError, PROBES_AT_ONCE, ProbeOrder, Sensors};
 pub use local::{LocalBus, LocalInbox};
 pub use message::{
     Announcement, Batch, Heard, InterfaceState, LossTotals, Message, NodeFacts, NodeName, Origin, Roster,

@@ -1,5 +1,6 @@
 //! The command line: one file a command; this one only wires.
 
+mod certify;
 mod doctor;
 pub mod exit;
 mod explain;
@@ -9,7 +10,11 @@ mod lab;
 mod lint;
 mod manual;
 mod matrix;
+mod nats;
 mod options;
+mod pause;
+mod secrets;
+mod sensor;
 mod stream;
 
 use std::{io::IsTerminal as _, process::ExitCode};
@@ -43,6 +48,10 @@ pub fn main() -> ExitCode {
         Command::Lint(options) => lint::main(&options),
         Command::Matrix(arguments) => matrix::main(&arguments),
         Command::Doctor(options) => doctor::main(&options),
+        Command::Certify(options) => certify::main(&options),
+        Command::Sensor(options) => sensor::main(&options),
+        Command::Secrets(options) => secrets::main(&options),
+        Command::Pause => pause::main(),
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
         Command::Man { out } => manual::man(out.as_deref(), Arguments::command()),
     }

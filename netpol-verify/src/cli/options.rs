@@ -40,6 +40,17 @@ pub(super) enum Command {
     Matrix(super::matrix::MatrixArguments),
     /// What this machine can do, and what each lack costs.
     Doctor(OutputOptions),
+    /// What a cluster's CNI really enforces: makes pods of its own, applies a suite's policies, probes every path and
+    /// removes all of it again.
+    Certify(super::certify::CertifyOptions),
+    /// One node's eyes, in a cluster: watches every pod's interface and says on the bus what it sees. Needs no Kubernetes
+    /// credentials.
+    Sensor(super::sensor::SensorOptions),
+    /// Print a Secret with fresh credentials of NATS, for `kubectl apply -f -`.
+    Secrets(super::secrets::SecretsOptions),
+    /// Do nothing until told to end: the process of pods that are only there to be probed.
+    #[command(hide = true)]
+    Pause,
     /// Print completions for a shell.
     Completions {
         /// Which shell.

@@ -9,6 +9,7 @@
 
 mod clock;
 mod datagrams;
+mod in_flight;
 mod losses;
 mod node;
 mod outcome;
@@ -17,6 +18,7 @@ mod tracker;
 mod watch;
 
 pub use clock::NodeClock;
+pub use in_flight::{InFlight, Next};
 pub use losses::LossLog;
 pub use node::{Node, Nodes};
 pub use outcome::{DropPlace, Outcome, Rejection, Reply, UnknownCause};

@@ -217,6 +217,24 @@ impl Default for Tool {
     }
 }
 
+impl std::iter::Sum for Losses {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            seen: sum.seen.saturating_add(one.seen),
+            recorded: sum.recorded.saturating_add(one.recorded),
+            folded: sum.folded.saturating_add(one.folded),
+            ring_full: sum.ring_full.saturating_add(one.ring_full),
+            throttled: sum.throttled.saturating_add(one.throttled),
+            not_published: sum.not_published.saturating_add(one.not_published),
+            unplaced: sum.unplaced.saturating_add(one.unplaced),
+            missing_batches: sum.missing_batches.saturating_add(one.missing_batches),
+            unparsed: sum.unparsed.saturating_add(one.unparsed),
+            fragments: sum.fragments.saturating_add(one.fragments),
+            undecodable: sum.undecodable.saturating_add(one.undecodable),
+        })
+    }
+}
+
 impl Losses {
     /// How many records are gone for good.
     #[must_use]

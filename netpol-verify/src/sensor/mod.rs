@@ -8,6 +8,7 @@
 //!     drain ---- Batch ----> bus <--- Announcement
 //! ```
 
+mod answer;
 mod attach;
 mod confine;
 mod crier;

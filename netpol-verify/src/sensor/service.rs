@@ -8,6 +8,7 @@ use std::{
 use netpol_verify_ebpf::{ABI_VERSION, settings::Settings};
 
 use super::{
+    answer::Attention,
     attach::Attachment,
     discover::Pods,
     drain::{Drain, DrainHandle, Shared},
@@ -116,6 +117,8 @@ pub struct Sensor {
     handle: DrainHandle,
     attachment: Attachment,
     sees_drops: bool,
+    mode: Mode,
+    attention: Attention,
     bus: Arc<dyn Bus>,
     shared: Arc<Shared>,
     facts: NodeFacts,
@@ -179,6 +182,8 @@ impl Sensor {
             handle,
             attachment,
             sees_drops,
+            mode,
+            attention: Attention::default(),
             bus,
             shared,
             facts,
@@ -215,6 +220,14 @@ impl Sensor {
     #[must_use]
     pub fn netns(&self, cookie: NetnsCookie) -> Option<OpenNetns> {
         self.follow.netns(cookie)
+    }
+
+    pub(super) const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(super) const fn attention(&self) -> &Attention {
+        &self.attention
     }
 
     /// Changes the settings at once.

@@ -47,7 +47,7 @@ const fn drop_kind(class: DropClass) -> DropKind {
 
 /// The report's line of a judged attempt.
 #[must_use]
-pub(super) fn line(
+pub fn line(
     stage: &str,
     attempt: &Attempt,
     path: Path,

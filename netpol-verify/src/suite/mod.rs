@@ -9,9 +9,10 @@ mod run;
 mod scenario;
 mod stand;
 
+pub use judged::line;
 pub use pairs::{Attempt, attempts, can_probe};
 pub use preset::{Cni, ParseCniError};
 pub use prober::{Decided, Planned, Prober};
-pub use run::{Labels, Recorder, kernel_release, load, play};
+pub use run::{Labels, Recorder, check_intent, kernel_release, load, losses, play, reported};
 pub use scenario::{ProbePattern, Scenario, ScenarioError, ScenarioStage};
 pub use stand::{StageResult, Stand, StandError};

@@ -8,17 +8,12 @@ use std::{
 
 use crate::{
     bus::{LocalInbox, Message},
-    flow::{Outcome, Tracker, UnknownCause, Window},
+    flow::{InFlight, Next, Outcome, Tracker, Window},
     net::{AttemptKey, Clock, KernelTime, Netns, NetnsCookie},
     observe::{Damage, Decoder},
     sensor::{Probe, ProbeError, ProbeSocket, Sensor},
 };
 
-/// When nothing was seen of a packet, the same packet again: TCP's own first retransmission (RFC 6298, 2.1).
-const RETRANSMIT_AFTER: Duration = Duration::from_secs(1);
-/// A dropped packet is sent again so often: each node on the way may drop the first that it sees of a tuple and let the
-/// next one pass.
-const TRANSMISSIONS: u32 = 3;
 /// How long open probes are looked at without a pause.
 const SPIN: Duration = Duration::from_millis(3);
 /// Between two looks at probes that are still open.
@@ -64,11 +59,7 @@ struct Open<'a> {
     plan: &'a Planned,
     key: AttemptKey,
     packet: Vec<u8>,
-    started: KernelTime,
-    last_sent: KernelTime,
-    sends: u32,
-    /// When the first drop was seen: the verdict, unless a retransmission overturns it.
-    dropped: Option<KernelTime>,
+    flight: InFlight,
 }
 
 impl Prober {
@@ -131,20 +122,14 @@ impl Prober {
         self.pump();
         for (index, plan) in planned.iter().enumerate() {
             let packet = plan.probe.packet()?;
-            let started = Clock.now();
             let mut attempt = Open {
                 index,
                 plan,
                 key: plan.probe.key(),
                 packet,
-                started,
-                last_sent: started,
-                sends: 0,
-                dropped: None,
+                flight: InFlight::new(Clock.now(), GIVE_UP),
             };
-            self.send(&mut attempt);
-            self.sensor.flush().await;
-            self.pump();
+            self.send(&mut attempt).await;
             match self.look(&mut attempt).await {
                 Some(done) => set(&mut decided, index, done),
                 None => open.push(attempt),
@@ -164,16 +149,6 @@ impl Prober {
             self.pump();
             let mut still_open = Vec::new();
             for mut attempt in open {
-                let silent = self.tracker.trace(&attempt.key).is_none_or(|trace| {
-                    trace
-                        .last_seen(self.tracker.nodes())
-                        .is_none_or(|seen| seen <= attempt.last_sent.plus(Duration::from_millis(100)))
-                });
-                if silent && attempt.sends == 1 && Clock.now().since(attempt.last_sent) >= RETRANSMIT_AFTER {
-                    self.send(&mut attempt);
-                    self.sensor.flush().await;
-                    self.pump();
-                }
                 match self.look(&mut attempt).await {
                     Some(done) => set(&mut decided, attempt.index, done),
                     None => still_open.push(attempt),
@@ -184,62 +159,46 @@ impl Prober {
         Ok(decided.into_iter().flatten().collect())
     }
 
-    /// The outcome, if it is certain. A dropped packet is sent again at once: an enforcer that lets the retransmission
-    /// pass enforces nothing (antrea-io/antrea#219).
+    /// The outcome, if it is certain.
     async fn look(&mut self, attempt: &mut Open<'_>) -> Option<Decided> {
-        let mut outcome = self.outcome(attempt);
-        while attempt.sends < TRANSMISSIONS && matches!(outcome, Outcome::Dropped { .. }) {
-            attempt.dropped.get_or_insert_with(|| Clock.now());
-            self.send(attempt);
-            self.sensor.flush().await;
-            self.pump();
-            outcome = self.outcome(attempt);
-        }
-        let now = Clock.now();
-        let pending = matches!(
-            outcome,
-            Outcome::Unknown {
-                why: UnknownCause::Pending
+        loop {
+            let outcome = self.outcome(attempt);
+            let trace = self.tracker.trace(&attempt.key);
+            let last_seen = trace.and_then(|trace| trace.last_seen(self.tracker.nodes()));
+            match attempt.flight.next(&outcome, last_seen, Clock.now()) {
+                Next::Send => self.send(attempt).await,
+                Next::Wait => return None,
+                Next::Done(certain) => {
+                    self.tracker.forget(&attempt.key);
+                    let started = attempt.flight.started;
+                    return Some(Decided {
+                        outcome,
+                        latency: certain.map(|moment| moment.since(started)),
+                        started,
+                    });
+                }
             }
-        );
-        // Silence is final only after the retransmission.
-        let early = attempt.sends == 1
-            && matches!(
-                outcome,
-                Outcome::Unanswered
-                    | Outcome::Unknown {
-                        why: UnknownCause::NotSent { .. }
-                    }
-            );
-        if (pending || early) && now.since(attempt.started) < GIVE_UP {
-            return None;
         }
-        self.tracker.forget(&attempt.key);
-        let certain = match (&outcome, attempt.dropped) {
-            (Outcome::Unknown { .. }, _) => None,
-            (Outcome::Dropped { .. }, Some(dropped)) => Some(dropped),
-            _ => Some(now),
-        };
-        let latency = certain.map(|moment| moment.since(attempt.started));
-        Some(Decided {
-            outcome,
-            latency,
-            started: attempt.started,
-        })
     }
 
     fn outcome(&self, attempt: &Open<'_>) -> Outcome {
         let window = Window {
             source: attempt.plan.source,
             destination: attempt.plan.destination,
-            started: attempt.started,
+            started: attempt.flight.started,
         };
         self.tracker.outcome(&attempt.key, window)
     }
 
-    fn send(&self, attempt: &mut Open<'_>) {
-        attempt.sends += 1;
-        attempt.last_sent = Clock.now();
+    /// Sends a packet and takes in what is seen of it at once.
+    async fn send(&mut self, attempt: &mut Open<'_>) {
+        attempt.flight.sent(Clock.now());
+        self.hand_over(attempt);
+        self.sensor.flush().await;
+        self.pump();
+    }
+
+    fn hand_over(&self, attempt: &Open<'_>) {
         let Some(socket) = self.sockets.get(&attempt.plan.source.cookie) else {
             tracing::warn!(source = %attempt.plan.source.cookie, "No probe socket is open in the source's namespace.");
             return;

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     cluster::{ClusterState, Loaded, Problem},
     finding::JudgedAttempt,
+    flow::LossLog,
     net::NodeId,
     policy::{Intent, Wanted, compile},
     report::{self, Coverage, Environment, Facts, Losses, Policies, Run, StageTitle},
@@ -111,23 +112,17 @@ impl Recorder {
                 .filter(|pod| !probed.contains(pod.as_str()))
                 .collect(),
         };
-        let problems = self
-            .problems
-            .iter()
-            .map(|problem| report::Problem {
-                place: problem.place.to_string(),
-                object: problem.object.clone(),
-                path: problem.path.clone(),
-                message: problem.message.clone(),
-            })
-            .collect();
+        let problems = self.problems.iter().map(reported).collect();
         Run::new(Facts {
             stages: self.stages,
             attempts: self.attempts,
             intent: intent
-                .map(|intent| check(intent, stand.state()))
+                .map(|intent| check_intent(intent, stand.state()))
                 .unwrap_or_default(),
-            losses: losses(stand),
+            losses: losses(
+                stand.prober().tracker().nodes().get(NodeId(0)).losses(),
+                stand.prober().damaged(),
+            ),
             coverage,
             environment: environment(stand, labels),
             problems,
@@ -138,7 +133,9 @@ impl Recorder {
     }
 }
 
-fn check(intent: &Intent, state: &ClusterState) -> Vec<report::Intent> {
+/// What the owner wants, against what the policies say.
+#[must_use]
+pub fn check_intent(intent: &Intent, state: &ClusterState) -> Vec<report::Intent> {
     let snapshot = state.snapshot();
     let (set, _) = compile(&snapshot);
     intent
@@ -166,8 +163,20 @@ fn check(intent: &Intent, state: &ClusterState) -> Vec<report::Intent> {
         .collect()
 }
 
-fn losses(stand: &Stand) -> Losses {
-    let log = stand.prober().tracker().nodes().get(NodeId(0)).losses();
+/// A problem as a report has it.
+#[must_use]
+pub fn reported(problem: &Problem) -> report::Problem {
+    report::Problem {
+        place: problem.place.to_string(),
+        object: problem.object.clone(),
+        path: problem.path.clone(),
+        message: problem.message.clone(),
+    }
+}
+
+/// What one node's sensor lost, and how many of its records could not be decoded.
+#[must_use]
+pub fn losses(log: &LossLog, undecodable: u64) -> Losses {
     let totals = log.latest();
     let count = |index: u32| totals.counters.get(index as usize).copied().unwrap_or(0);
     Losses {
@@ -181,7 +190,7 @@ fn losses(stand: &Stand) -> Losses {
         missing_batches: log.missing_batches(),
         unparsed: count(counter::UNPARSED),
         fragments: count(counter::FRAGMENTS),
-        undecodable: stand.prober().damaged(),
+        undecodable,
     }
 }
 

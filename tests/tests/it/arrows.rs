@@ -30,10 +30,17 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "verifier",
+        &[
+            "kernel", "bus", "sensor", "observe", "flow", "cluster", "policy", "judge", "finding", "report",
+            "suite",
+        ],
+    ),
+    (
         "cli",
         &[
             "kernel", "bus", "sensor", "observe", "flow", "cluster", "policy", "judge", "finding", "report",
-            "oracle", "lint", "lab", "suite",
+            "oracle", "lint", "lab", "suite", "verifier",
         ],
     ),
 ];
@@ -54,6 +61,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("kube", &["cluster/live/", "oracle/matrix/labels.rs"]),
     ("netpol_verify_ebpf", &["sensor/", "bus/", "observe/", "suite/"]),
     ("aya", &["sensor/", "kernel/"]),
+    ("async_nats", &["bus/nats/"]),
     ("comfy_table", &["report/", "cli/"]),
     ("rtnetlink", &["lab/", "sensor/"]),
     ("clap", &["cli/"]),
@@ -61,10 +69,10 @@ const DOORS: &[(&str, &[&str])] = &[
 
 /// Who may ask what time it is; everything else is told.
 const CLOCKS: &[(&str, &[&str])] = &[
-    ("Instant::now", &[]),
+    ("Instant::now", &["verifier/prober.rs"]),
     ("SystemTime::now", &[]),
     ("clock_gettime(", &["net/clock.rs"]),
-    ("Clock.now", &["sensor/", "suite/", "cli/"]),
+    ("Clock.now", &["sensor/", "suite/", "verifier/", "cli/"]),
     ("Timestamp::now", &["sensor/", "suite/", "cli/"]),
 ];
 

@@ -87,6 +87,12 @@ impl LiveCluster {
         })
     }
 
+    /// The client, for whoever writes too.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// The server's URL.
     #[must_use]
     pub fn server(&self) -> &str {
