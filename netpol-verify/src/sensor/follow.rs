@@ -10,12 +10,7 @@ use std::{
 };
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use tokio::{
-    io::unix::AsyncFd,
-    sync::mpsc,
-    task::JoinHandle,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::{io::unix::AsyncFd, sync::mpsc, task::JoinHandle, time::sleep};
 
 use super::{
     attach::Attachment,
@@ -198,7 +193,8 @@ impl Watch {
                 Unfinished::Pod => self.soon.min(WAITING),
                 Unfinished::Interface => self.soon.min(RESCAN),
             };
-            let until = Instant::now() + wait;
+            let waited = sleep(wait);
+            tokio::pin!(waited);
             let mut namespaces = true;
             loop {
                 tokio::select! {
@@ -211,7 +207,7 @@ impl Watch {
                             continue;
                         }
                     },
-                    () = sleep_until(until) => self.soon = self.soon.saturating_mul(2).min(RESCAN),
+                    () = &mut waited => self.soon = self.soon.saturating_mul(2).min(RESCAN),
                 }
                 break;
             }
