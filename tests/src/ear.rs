@@ -9,7 +9,7 @@ use netpol_verify::{
     kernel::KernelFacts,
     net::{Netns, NetnsCookie, NodeId, netns_cookie_here},
     observe::{Decoder, Sighting, Where},
-    sensor::{Filter, Mode, NetnsPath, Options, ProbeSocket, Sensor, inside},
+    sensor::{Mode, NetnsPath, Options, Pods, ProbeSocket, Sensor, inside},
     suite::Prober,
 };
 
@@ -46,9 +46,9 @@ pub fn netns(pair: &Pair, role: &str) -> Result<Netns> {
     })
 }
 
-fn pods(pair: &Pair) -> Filter {
+fn pods(pair: &Pair) -> Pods {
     let (a, b) = (pair.name("a"), pair.name("b"));
-    Arc::new(move |name: &str| name == a || name == b)
+    Pods::Named(Arc::new(move |name: &str| name == a || name == b))
 }
 
 /// Hears everything that a sensor says of both pods.

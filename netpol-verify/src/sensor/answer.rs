@@ -12,7 +12,7 @@ use std::{
 use netpol_verify_ebpf::settings::Settings;
 
 use super::{
-    inside::Netns,
+    inside::OpenNetns,
     probe::{Probe, ProbeSocket},
     service::{Mode, Sensor},
 };
@@ -96,7 +96,7 @@ fn ending() -> Answer {
 }
 
 fn send(
-    homes: &BTreeMap<NetnsCookie, Option<Netns>>,
+    homes: &BTreeMap<NetnsCookie, Option<OpenNetns>>,
     orders: &[ProbeOrder],
 ) -> Vec<Result<KernelTime, String>> {
     // Sockets are closed with this: one that stayed open would keep a deleted pod's namespace alive.

@@ -13,7 +13,7 @@ use aya::{
 use netpol_verify_ebpf::settings::name;
 
 use super::{
-    inside::{InsideError, Netns},
+    inside::{InsideError, OpenNetns},
     object::{LoadError, Object},
 };
 use crate::net::Ifindex;
@@ -103,7 +103,7 @@ impl Attachment {
 
 /// A watched interface; dropping it ends the watch.
 pub struct Attached {
-    netns: Netns,
+    netns: OpenNetns,
     links: Vec<SchedClassifierLink>,
     attachment: Attachment,
 }
@@ -115,7 +115,7 @@ impl Attached {
     /// The namespace cannot be entered, or the kernel refuses.
     pub fn new(
         object: &mut Object,
-        netns: &Netns,
+        netns: &OpenNetns,
         ifname: &str,
         ifindex: Ifindex,
         attachment: Attachment,

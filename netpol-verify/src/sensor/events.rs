@@ -11,7 +11,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{MulticastGroup, packet_core::NetlinkPayload};
 use tokio::{runtime, sync::Notify, task::JoinHandle};
 
-use super::inside::Netns;
+use super::inside::OpenNetns;
 use crate::net::Ifindex;
 
 /// Where something has changed.
@@ -58,7 +58,7 @@ impl Hints {
 }
 
 /// Listens inside a namespace.
-pub(super) fn listen_inside(netns: &Netns, inode: u64, hints: Arc<Hints>) -> Option<Listening> {
+pub(super) fn listen_inside(netns: &OpenNetns, inode: u64, hints: Arc<Hints>) -> Option<Listening> {
     let groups = [
         MulticastGroup::Link,
         MulticastGroup::Ipv4Ifaddr,

@@ -10,19 +10,15 @@ use std::{
 };
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use tokio::{
-    io::unix::AsyncFd,
-    sync::mpsc,
-    task::JoinHandle,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::{io::unix::AsyncFd, sync::mpsc, task::JoinHandle, time::sleep};
 
 use super::{
     attach::Attachment,
+    crier::Crier,
     discover::{Closely, Pods},
     events::{Hinted, Hints, Listening, listen_on_node},
     follower::{Follower, Unfinished},
-    inside::Netns,
+    inside::OpenNetns,
     object::Object,
     sys::pollable,
 };
@@ -57,7 +53,7 @@ pub enum FollowError {
 }
 
 /// The namespaces that are watched, held open.
-pub(super) type Watched = Arc<Mutex<BTreeMap<NetnsCookie, Netns>>>;
+pub(super) type Watched = Arc<Mutex<BTreeMap<NetnsCookie, OpenNetns>>>;
 
 /// Follows until it is dropped; then every interface is let go.
 pub struct Follow {
@@ -102,8 +98,7 @@ impl Follow {
         let watched = Watched::default();
         let follower = Follower::new(
             object,
-            origin,
-            bus,
+            Crier { origin, bus },
             pods,
             attachment,
             hints.clone(),
@@ -136,7 +131,7 @@ impl Follow {
     }
 
     /// A watched namespace, held open. As long as it is held, the pod's interfaces stay though the pod has gone.
-    pub(super) fn netns(&self, cookie: NetnsCookie) -> Option<Netns> {
+    pub(super) fn netns(&self, cookie: NetnsCookie) -> Option<OpenNetns> {
         self.watched
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -198,7 +193,8 @@ impl Watch {
                 Unfinished::Pod => self.soon.min(WAITING),
                 Unfinished::Interface => self.soon.min(RESCAN),
             };
-            let until = Instant::now() + wait;
+            let waited = sleep(wait);
+            tokio::pin!(waited);
             let mut namespaces = true;
             loop {
                 tokio::select! {
@@ -211,7 +207,7 @@ impl Watch {
                             continue;
                         }
                     },
-                    () = sleep_until(until) => self.soon = self.soon.saturating_mul(2).min(RESCAN),
+                    () = &mut waited => self.soon = self.soon.saturating_mul(2).min(RESCAN),
                 }
                 break;
             }

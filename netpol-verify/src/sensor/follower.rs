@@ -8,14 +8,15 @@ use std::{
 
 use super::{
     attach::{Attached, Attachment},
+    crier::Crier,
     discover::{Closely, Discovery, Found, Pods},
     events::{Hints, Listening, listen_inside},
     follow::Watched,
-    inside::{Interface, Netns, NetnsPath, interfaces_here},
+    inside::{Interface, NetnsPath, OpenNetns, interfaces_here},
     object::Object,
 };
 use crate::{
-    bus::{Announcement, Bus, InterfaceState, Message, Origin, Roster, WatchedInterface},
+    bus::{InterfaceState, WatchedInterface},
     net::{Clock, Ifindex, KernelTime, NetnsCookie, netns_cookie_here},
 };
 
@@ -38,8 +39,7 @@ pub(super) enum Unfinished {
 /// Attaches, announces, lets go.
 pub(super) struct Follower {
     object: Arc<Mutex<Object>>,
-    origin: Origin,
-    bus: Arc<dyn Bus>,
+    crier: Crier,
     attachment: Attachment,
     discovery: Discovery,
     by_processes: bool,
@@ -52,7 +52,7 @@ pub(super) struct Follower {
 }
 
 struct Known {
-    netns: Netns,
+    netns: OpenNetns,
     cookie: NetnsCookie,
     name: String,
     pods: BTreeSet<String>,
@@ -64,8 +64,7 @@ struct Known {
 impl Follower {
     pub(super) fn new(
         object: Arc<Mutex<Object>>,
-        origin: Origin,
-        bus: Arc<dyn Bus>,
+        crier: Crier,
         pods: Pods,
         attachment: Attachment,
         hints: Arc<Hints>,
@@ -73,8 +72,7 @@ impl Follower {
     ) -> Self {
         Self {
             object,
-            origin,
-            bus,
+            crier,
             attachment,
             by_processes: pods.by_processes(),
             discovery: Discovery::new(pods),
@@ -144,7 +142,7 @@ impl Follower {
         let mut why = "it went, or its number has passed to another".to_owned();
         let opened = found.paths.iter().find_map(|path| {
             let path = NetnsPath(path.clone());
-            let opened = Netns::open(&path)
+            let opened = OpenNetns::open(&path)
                 .map_err(|error| error.to_string())
                 .and_then(|netns| {
                     // The name or the process's number may be another's by now.
@@ -205,7 +203,7 @@ impl Follower {
             for (interface, _) in known.interfaces.values_mut() {
                 interface.netns_name.clone_from(&known.name);
                 interface.pods.clone_from(&known.pods);
-                self.announce(interface.clone());
+                self.crier.announce(interface.clone());
             }
         }
         self.known.insert(inode, known);
@@ -223,7 +221,7 @@ impl Follower {
         // announcement was seen.
         let mut held = Vec::new();
         for (interface, attached) in known.interfaces.into_values() {
-            self.announce_gone(interface);
+            self.crier.gone(interface);
             held.push(attached);
         }
         drop(held);
@@ -262,7 +260,7 @@ impl Follower {
             .collect();
         for ifindex in lost {
             if let Some((interface, attached)) = known.interfaces.remove(&ifindex) {
-                self.announce_gone(interface);
+                self.crier.gone(interface);
                 drop(attached);
             }
         }
@@ -307,7 +305,7 @@ impl Follower {
                     "The interface is not watched."
                 );
             }
-            self.announce(watched.clone());
+            self.crier.announce(watched.clone());
         }
         (watched, attached)
     }
@@ -327,35 +325,8 @@ impl Follower {
     /// Announces every interface at once.
     pub(super) fn roster(&self) {
         let interfaces = self.known.values().flat_map(|known| known.interfaces.values());
-        self.publish(Message::Roster(Roster {
-            origin: self.origin.clone(),
-            at: Clock.now(),
-            interfaces: interfaces.map(|(interface, _)| interface.clone()).collect(),
-        }));
-    }
-
-    fn announce_gone(&self, mut interface: WatchedInterface) {
-        interface.state = InterfaceState::Gone { at: Clock.now() };
-        self.announce(interface);
-    }
-
-    fn announce(&self, interface: WatchedInterface) {
-        self.publish(Message::Announcement(Announcement {
-            origin: self.origin.clone(),
-            interface,
-        }));
-    }
-
-    fn publish(&self, message: Message) {
-        if let Err(rejected) = self.bus.publish(message) {
-            // Without the announcement its pod counts as not watched: no verdict, no false one. A reader that is gone
-            // wants none.
-            if rejected.gone {
-                tracing::debug!("The bus has no reader any more.");
-            } else {
-                tracing::error!("The bus is full and did not take an announcement.");
-            }
-        }
+        self.crier
+            .roster(interfaces.map(|(interface, _)| interface.clone()).collect());
     }
 }
 

@@ -68,12 +68,12 @@ impl<P: AsRef<Path>> From<P> for NetnsPath {
 
 /// A network namespace that is held open: it stays, and stays the same one, whatever becomes of the path it was opened by.
 #[derive(Clone, Debug)]
-pub struct Netns {
+pub struct OpenNetns {
     path: NetnsPath,
     file: Arc<File>,
 }
 
-impl Netns {
+impl OpenNetns {
     /// Opens it.
     ///
     /// # Errors
@@ -134,12 +134,12 @@ impl Netns {
     }
 }
 
-/// Runs `work` inside the namespace that a path names now; see [`Netns::enter`].
+/// Runs `work` inside the namespace that a path names now; see [`OpenNetns::enter`].
 ///
 /// # Errors
 /// The namespace cannot be opened or entered, or the work panicked.
 pub fn inside<T: Send>(netns: &NetnsPath, work: impl FnOnce() -> T + Send) -> Result<T, InsideError> {
-    Netns::open(netns)?.enter(work)
+    OpenNetns::open(netns)?.enter(work)
 }
 
 /// An interface of the calling thread's network namespace.

@@ -11,6 +11,7 @@
 mod answer;
 mod attach;
 mod confine;
+mod crier;
 mod discover;
 mod drain;
 mod events;
@@ -29,7 +30,7 @@ pub use confine::{ConfineError, confine};
 pub use discover::{Filter, Pods, Roots, is_cni_name};
 pub use drain::{Drain, DrainHandle};
 pub use follow::{Follow, FollowError};
-pub use inside::{InsideError, Interface, Netns, NetnsPath, inside};
+pub use inside::{InsideError, Interface, NetnsPath, OpenNetns, inside};
 pub use object::{EMBEDDED, LoadError, Object, abi_version};
 pub use options::Options;
 pub use probe::{Probe, ProbeError, ProbeSocket, Sent};

@@ -13,7 +13,7 @@ use super::{
     discover::Pods,
     drain::{Drain, DrainHandle, Shared},
     follow::{Follow, FollowError},
-    inside::Netns,
+    inside::OpenNetns,
     object::{EMBEDDED, LoadError, Object},
     options::Options,
 };
@@ -218,7 +218,7 @@ impl Sensor {
     /// A watched namespace by its cookie, held open: to be dropped soon, for a pod's interfaces stay as long as its namespace
     /// does.
     #[must_use]
-    pub fn netns(&self, cookie: NetnsCookie) -> Option<Netns> {
+    pub fn netns(&self, cookie: NetnsCookie) -> Option<OpenNetns> {
         self.follow.netns(cookie)
     }
 

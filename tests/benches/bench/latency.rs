@@ -9,7 +9,7 @@ use netpol_verify::{
     kernel::KernelFacts,
     net::Protocol,
     observe::Decoder,
-    sensor::{Mode, NetnsPath, Probe, ProbeSocket, Sensor},
+    sensor::{Mode, NetnsPath, Pods, Probe, ProbeSocket, Sensor},
     suite::{Planned, Prober},
 };
 use netpol_verify_tests::{Pair, netns};
@@ -34,8 +34,8 @@ async fn measure() -> Result<()> {
     let facts = KernelFacts::of_kernel();
     let (bus, inbox) = LocalBus::new(4096);
     let (a, b) = (pair.name("a"), pair.name("b"));
-    let filter = Arc::new(move |name: &str| name == a || name == b);
-    let sensor = Sensor::start(&facts, Mode::Active, "node".into(), Arc::new(bus), filter).await?;
+    let pods = Pods::Named(Arc::new(move |name: &str| name == a || name == b));
+    let sensor = Sensor::start(&facts, Mode::Active, "node".into(), Arc::new(bus), pods).await?;
     let decoder = Decoder::new(facts.drop_reasons);
     let mut prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
     prober.add_socket(ProbeSocket::open(&NetnsPath::from(pair.path("a")))?);

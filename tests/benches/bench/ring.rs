@@ -12,7 +12,7 @@ use netpol_verify::{
     kernel::KernelFacts,
     net::{Protocol, netns_cookie_here},
     observe::{Decoder, Where},
-    sensor::{Mode, NetnsPath, Options, Probe, ProbeSocket, Sensor, inside},
+    sensor::{Mode, NetnsPath, Options, Pods, Probe, ProbeSocket, Sensor, inside},
 };
 use netpol_verify_ebpf::settings::counter;
 use netpol_verify_tests::Pair;
@@ -55,13 +55,13 @@ fn rung(pair: &Pair, rate: u32) -> Result<()> {
     let facts = KernelFacts::of_kernel();
     let (bus, mut inbox) = LocalBus::new(1 << 16);
     let name = pair.name("a");
-    let filter = Arc::new(move |other: &str| other == name);
+    let pods = Pods::Named(Arc::new(move |other: &str| other == name));
     let sensor = runtime.block_on(Sensor::start_with(
         &facts,
         Mode::Active,
         "node".into(),
         Arc::new(bus),
-        filter,
+        pods,
         Options::default(),
     ))?;
     let mut decoder = Decoder::new(facts.drop_reasons);

@@ -54,6 +54,10 @@ mod oracle_size;
 mod matrix;
 // What the sensor sees on a real kernel: sent, delivered, dropped and why; attaching.
 mod sensor;
+// Pods of a Kubernetes node are found by names and processes, and followed whatever becomes of them.
+mod sensor_discover;
+// A sensor gives up what it does not need, and says what it lacks.
+mod sensor_confine;
 // Packets with more headers than usual.
 mod shapes;
 // Reads the workspace's own sources, for the arrows and the habits.

@@ -161,7 +161,11 @@ impl Discovery {
             Pods::Named(_) => None,
             Pods::Kubernetes(roots) => {
                 node.extend(own_netns(&roots.proc.join("1")));
-                Some(Processes::new(roots.proc.clone(), roots.cgroup.clone()))
+                Some(Processes::new(
+                    roots.proc.clone(),
+                    roots.cgroup.clone(),
+                    node.clone(),
+                ))
             }
         };
         Self {

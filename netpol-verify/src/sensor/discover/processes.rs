@@ -1,11 +1,11 @@
 //! The processes of a node, each looked at when it is new and seldom afterwards: their network namespaces, and whose they are.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::{self, File},
     io::{self, Read as _},
     os::{fd::AsFd, unix::fs::DirEntryExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -17,13 +17,19 @@ use nix::{
 use super::cgroup::Owner;
 use crate::net::KernelTime;
 
-/// A runtime starts a process first and moves it into its namespaces and its cgroup afterwards: until this age it is looked
-/// at again and again.
+/// A runtime starts a process first and moves it into its namespaces and its cgroup afterwards: up to this age it is looked
+/// at again whenever its age has doubled.
 const SETTLED: Duration = Duration::from_secs(5);
+/// The age at which that begins, of a process that comes while the sensor runs.
+const NEW: Duration = Duration::from_millis(2);
+/// And of those that were there when the sensor started: few of them have just come.
+const OLD: Duration = Duration::from_millis(500);
 /// Older ones hardly ever move: one in so many is looked at again by each thorough scan.
 const SHARES: u32 = 8;
 /// The longest text that is read of a file: a cgroup's path has 4096 bytes at most (`PATH_MAX`), and v1 has some dozen.
 const LONGEST: u64 = 1 << 16;
+/// What a text has most often: so it is read at once.
+const USUAL: usize = 1 << 12;
 
 /// A process, as far as it says where its pod's packets cross.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub(super) struct Process {
 pub(super) struct Processes {
     root: PathBuf,
     cgroup: Option<String>,
+    /// The node's own namespaces.
+    node: BTreeSet<u64>,
     seen: HashMap<u32, Seen>,
     scans: u32,
     shares: u32,
@@ -51,6 +59,8 @@ struct Seen {
     /// The inode of its folder: the kernel draws a new one for a new process of the same number.
     folder: u64,
     since: KernelTime,
+    /// When to look at it again.
+    due: KernelTime,
     scan: u32,
     /// `None` while it has no namespace that may be known: it is ending, or hidden.
     process: Option<Process>,
@@ -58,10 +68,11 @@ struct Seen {
 
 impl Processes {
     /// Nothing is read yet.
-    pub(super) fn new(root: PathBuf, cgroup: Option<String>) -> Self {
+    pub(super) fn new(root: PathBuf, cgroup: Option<String>, node: BTreeSet<u64>) -> Self {
         Self {
             root,
             cgroup,
+            node,
             seen: HashMap::new(),
             scans: 0,
             shares: 0,
@@ -70,7 +81,8 @@ impl Processes {
 
     /// Looks for processes that came, went or have just come; `thorough`, at a share of the others too.
     pub(super) fn scan(&mut self, now: KernelTime, thorough: bool) -> io::Result<()> {
-        self.scans = self.scans.wrapping_add(1);
+        let first = if self.scans == 0 { OLD } else { NEW };
+        self.scans = self.scans.wrapping_add(1).max(1);
         if thorough {
             self.shares = (self.shares + 1) % SHARES;
         }
@@ -82,27 +94,26 @@ impl Processes {
                 continue;
             };
             let folder = entry.ino();
-            let mut since = now;
-            if let Some(seen) = self.seen.get_mut(&pid)
-                && seen.folder == folder
-            {
-                seen.scan = self.scans;
-                since = seen.since;
-                if now.since(since) > SETTLED && !(thorough && pid % SHARES == self.shares) {
-                    continue;
+            let known = self.seen.remove(&pid).filter(|seen| seen.folder == folder);
+            let mut seen = match known {
+                Some(seen) if now < seen.due && !(thorough && pid % SHARES == self.shares) => seen,
+                Some(mut seen) => {
+                    let is_settled = now.since(seen.since) > SETTLED;
+                    let before = seen.process.take().filter(|_| is_settled);
+                    seen.process = self.look(pid, before);
+                    seen.due = due(seen.since, now, first);
+                    seen
                 }
-            }
-            let process = look(&self.root, pid, self.cgroup.as_deref());
-            let scan = self.scans;
-            self.seen.insert(
-                pid,
-                Seen {
+                None => Seen {
                     folder,
-                    since,
-                    scan,
-                    process,
+                    since: now,
+                    due: due(now, now, first),
+                    scan: 0,
+                    process: self.look(pid, None),
                 },
-            );
+            };
+            seen.scan = self.scans;
+            self.seen.insert(pid, seen);
         }
         self.seen.retain(|_, seen| seen.scan == self.scans);
         Ok(())
@@ -112,34 +123,52 @@ impl Processes {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Process> {
         self.seen.values().filter_map(|seen| seen.process.as_ref())
     }
+
+    /// Looks at one process. `before`, it was settled: on the node's network still, it is what it was.
+    fn look(&self, pid: u32, before: Option<Process>) -> Option<Process> {
+        // Held open, so that all that is read is of one process, though its number be given to another meanwhile.
+        let folder = open(
+            &self.root.join(pid.to_string()),
+            OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )
+        .ok()?;
+        let netns = readlinkat(&folder, "ns/net").ok()?;
+        let netns = inode(netns.to_str()?)?;
+        if let Some(before) = before
+            && before.netns == netns
+            && self.node.contains(&netns)
+        {
+            return Some(before);
+        }
+        let owner = read_at(&folder, "cgroup")
+            .map_or(Owner::Nobody, |text| Owner::read(&text, self.cgroup.as_deref()));
+        let started = match owner {
+            Owner::Pod(_) => read_at(&folder, "stat").and_then(|text| started(&text))?,
+            Owner::Nobody | Owner::Elsewhere => 0,
+        };
+        Some(Process {
+            pid,
+            netns,
+            owner,
+            started,
+        })
+    }
 }
 
-fn look(root: &Path, pid: u32, cgroup: Option<&str>) -> Option<Process> {
-    // Held open, so that all that is read is of one process, though its number be given to another meanwhile.
-    let folder = open(
-        &root.join(pid.to_string()),
-        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()?;
-    let netns = readlinkat(&folder, "ns/net").ok()?;
-    let netns = inode(netns.to_str()?)?;
-    let owner = read_at(&folder, "cgroup").map_or(Owner::Nobody, |text| Owner::read(&text, cgroup));
-    let started = match owner {
-        Owner::Pod(_) => read_at(&folder, "stat").and_then(|text| started(&text))?,
-        Owner::Nobody | Owner::Elsewhere => 0,
-    };
-    Some(Process {
-        pid,
-        netns,
-        owner,
-        started,
-    })
+/// When a process that was first seen at `since` is looked at again: at twice its age, and by shares once it is settled.
+fn due(since: KernelTime, now: KernelTime, first: Duration) -> KernelTime {
+    let age = now.since(since);
+    if age > SETTLED {
+        KernelTime(u64::MAX)
+    } else {
+        now.plus(age.max(first))
+    }
 }
 
 fn read_at(folder: impl AsFd, name: &str) -> Option<String> {
     let file = openat(folder, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL);
     File::from(file).take(LONGEST).read_to_end(&mut bytes).ok()?;
     // A name may hold any bytes.
     Some(String::from_utf8_lossy(&bytes).into_owned())

@@ -13,7 +13,7 @@ use nix::sys::socket::{
 use super::packet::{Probe, ProbeError};
 use crate::{
     net::{Clock, KernelTime, NetnsCookie, netns_cookie_here},
-    sensor::inside::{Netns, NetnsPath},
+    sensor::inside::{NetnsPath, OpenNetns},
 };
 
 /// Sends probes from one pod. Nothing is bound and nothing listens: the pod's kernel resets what answers.
@@ -36,14 +36,14 @@ impl ProbeSocket {
     /// # Errors
     /// The namespace cannot be entered, or raw sockets may not be opened.
     pub fn open(netns: &NetnsPath) -> Result<Self, ProbeError> {
-        Self::open_in(&Netns::open(netns)?)
+        Self::open_in(&OpenNetns::open(netns)?)
     }
 
     /// As [`Self::open`], in a namespace that is held open.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_in(netns: &Netns) -> Result<Self, ProbeError> {
+    pub fn open_in(netns: &OpenNetns) -> Result<Self, ProbeError> {
         // IPPROTO_RAW sockets take packets with their IP header (raw(7), ipv6(7) since Linux 4.15).
         let raw = |family| {
             socket(
