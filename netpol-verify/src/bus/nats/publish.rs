@@ -109,18 +109,15 @@ impl Bus for NatsBus {
     fn publish(&self, message: Message) -> Result<(), Rejected> {
         let reject = |gone, message| {
             self.shared.counts.send_modify(|counts| counts.rejected += 1);
-            Err(Rejected {
-                gone,
-                message: Box::new(message),
-            })
+            Err(Rejected { gone, message })
         };
         if self.task.is_finished() {
-            return reject(true, message);
+            return reject(true, Box::new(message));
         }
         // Without a subject it could not be sent however long it waited.
         if subject::sensor(&message.origin().node).is_none() {
             tracing::error!(node = ?message.origin().node, "That is no name of a node; what it says cannot be sent.");
-            return reject(false, message);
+            return reject(false, Box::new(message));
         }
         let taken = self.shared.queue().push(message);
         match taken {
