@@ -62,6 +62,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("netpol_verify_ebpf", &["sensor/", "bus/", "observe/", "suite/"]),
     ("aya", &["sensor/", "kernel/"]),
     ("async_nats", &["bus/nats/"]),
+    ("axum", &["verifier/"]),
+    ("prometheus_client", &["verifier/"]),
     ("comfy_table", &["report/", "cli/"]),
     ("rtnetlink", &["lab/", "sensor/"]),
     ("clap", &["cli/"]),
@@ -73,7 +75,7 @@ const CLOCKS: &[(&str, &[&str])] = &[
     ("SystemTime::now", &[]),
     ("clock_gettime(", &["net/clock.rs"]),
     ("Clock.now", &["sensor/", "suite/", "verifier/", "cli/"]),
-    ("Timestamp::now", &["sensor/", "suite/", "cli/"]),
+    ("Timestamp::now", &["sensor/", "suite/", "verifier/", "cli/"]),
 ];
 
 fn product() -> Vec<Source> {
