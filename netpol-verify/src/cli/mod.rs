@@ -16,6 +16,7 @@ mod pause;
 mod secrets;
 mod sensor;
 mod stream;
+mod verifier;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(options) => doctor::main(&options),
         Command::Certify(options) => certify::main(&options),
         Command::Sensor(options) => sensor::main(&options),
+        Command::Verifier(options) => verifier::main(&options),
         Command::Secrets(options) => secrets::main(&options),
         Command::Pause => pause::main(),
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),

@@ -46,6 +46,8 @@ pub(super) enum Command {
     /// One node's eyes, in a cluster: watches every pod's interface and says on the bus what it sees. Needs no Kubernetes
     /// credentials.
     Sensor(super::sensor::SensorOptions),
+    /// What all sensors see, judged by the cluster's policies: findings and figures over HTTP. Reads the Kubernetes API.
+    Verifier(super::verifier::VerifierOptions),
     /// Print a Secret with fresh credentials of NATS, for `kubectl apply -f -`.
     Secrets(super::secrets::SecretsOptions),
     /// Do nothing until told to end: the process of pods that are only there to be probed.

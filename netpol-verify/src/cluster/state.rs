@@ -157,6 +157,22 @@ impl ClusterState {
         self.pods.get(name)
     }
 
+    /// All pods, in the order of their names.
+    pub fn pods(&self) -> impl ExactSizeIterator<Item = &Pod> {
+        self.pods.values()
+    }
+
+    /// All nodes, likewise.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
+        self.nodes.values()
+    }
+
+    /// How many policies there are, of every kind.
+    #[must_use]
+    pub fn policy_count(&self) -> usize {
+        self.policies.len() + self.admin.values().map(BTreeMap::len).sum::<usize>()
+    }
+
     /// The namespace of that name.
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<&Namespace> {

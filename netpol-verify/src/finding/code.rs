@@ -97,8 +97,18 @@ const NOT_TOLD: Code = Code {
                  that never left. Mend that and run again.",
 };
 
+const SOURCE_SPOOF: Code = Code {
+    id: "NPV008",
+    slug: "source-spoof",
+    title: "A pod sent from an address that is not its own",
+    severity: Severity::Warning,
+    what_to_do: "Policies go by addresses in the end, so find out what the pod does: a router or a VPN may be meant to, \
+                 anything else is an attack or a fault. Take NET_RAW and NET_ADMIN from it, and see that the CNI checks \
+                 source addresses.",
+};
+
 /// Every code, by number.
-pub const CODES: [Code; 7] = [
+pub const CODES: [Code; 8] = [
     LEAK,
     OVERBLOCK,
     REPLY_LOST,
@@ -106,9 +116,13 @@ pub const CODES: [Code; 7] = [
     REJECTED,
     LATE_LEAK,
     NOT_TOLD,
+    SOURCE_SPOOF,
 ];
 
 impl Code {
+    /// For a packet whose source address is not one of its pod's.
+    pub const SPOOF: Self = SOURCE_SPOOF;
+
     /// The code an attempt falls under; none when nothing is to be said about it.
     #[must_use]
     pub fn of(attempt: &JudgedAttempt) -> Option<Self> {

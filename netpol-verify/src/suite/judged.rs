@@ -5,7 +5,7 @@ use crate::{
     finding::{DropKind, Expected, JudgedAttempt, Observed, Path},
     flow::{Outcome, Reply},
     judge::{Inconclusive, Judgement},
-    net::Family,
+    net::{Family, Protocol},
     observe::DropClass,
     policy::Expectation,
 };
@@ -45,6 +45,25 @@ const fn drop_kind(class: DropClass) -> DropKind {
     }
 }
 
+/// What a line says of an attempt besides its judgement.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// The stage it belongs to, by name.
+    pub stage: String,
+    /// Who opened it.
+    pub from: String,
+    /// Whom it was for.
+    pub to: String,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The destination port at the pod.
+    pub port: u16,
+    /// The address family.
+    pub family: Family,
+    /// Whether it crossed nodes.
+    pub path: Path,
+}
+
 /// The report's line of a judged attempt.
 #[must_use]
 pub fn line(
@@ -54,6 +73,21 @@ pub fn line(
     judgement: &Judgement,
     latency: Option<std::time::Duration>,
 ) -> JudgedAttempt {
+    let label = Label {
+        stage: stage.to_owned(),
+        from: attempt.from.to_string(),
+        to: attempt.to.to_string(),
+        protocol: attempt.protocol,
+        port: attempt.port,
+        family: Family::of(attempt.to_address),
+        path,
+    };
+    labelled(label, judgement, latency)
+}
+
+/// A judgement in plain words.
+#[must_use]
+pub fn labelled(label: Label, judgement: &Judgement, latency: Option<std::time::Duration>) -> JudgedAttempt {
     let place = match (&judgement.observed, &judgement.inconclusive) {
         (Outcome::Dropped { place }, _) | (_, Some(Inconclusive::NotByPolicy(place))) => Some(place),
         (
@@ -66,13 +100,13 @@ pub fn line(
         _ => None,
     };
     JudgedAttempt {
-        stage: stage.to_owned(),
-        from: attempt.from.to_string(),
-        to: attempt.to.to_string(),
-        protocol: attempt.protocol,
-        port: attempt.port,
-        family: Family::of(attempt.to_address),
-        path,
+        stage: label.stage,
+        from: label.from,
+        to: label.to,
+        protocol: label.protocol,
+        port: label.port,
+        family: label.family,
+        path: label.path,
         expected: expected(judgement.expected.expectation),
         by: judgement.expected.by(),
         observed: observed(&judgement.observed),

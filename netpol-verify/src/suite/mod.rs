@@ -9,7 +9,7 @@ mod run;
 mod scenario;
 mod stand;
 
-pub use judged::line;
+pub use judged::{Label, labelled, line};
 pub use pairs::{Attempt, attempts, can_probe};
 pub use preset::{Cni, ParseCniError};
 pub use prober::{Decided, Planned, Prober};

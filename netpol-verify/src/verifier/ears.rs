@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::{
+    folds::{Folds, Like},
+    share::Share,
+};
 use crate::{
     bus::{Message, NodeName, SensorFacts, WatchedInterface},
     flow::{Patience, Tracker},
     kernel::DropReasons,
-    net::{AttemptKey, Ifindex, KernelTime, Netns, NetnsCookie, NodeId},
-    observe::{Decoder, Sighting, Where},
+    net::{AttemptKey, Ifindex, KernelTime, Netns, NetnsCookie, NodeId, Protocol},
+    observe::{Decoder, Packet, Sighting, Where},
 };
 
 /// Listens to sensors on behalf of one verifier.
@@ -16,6 +20,10 @@ pub struct Ears {
     nodes: BTreeMap<NodeName, Voice>,
     /// Records that could not be decoded.
     damaged: u64,
+    share: Share,
+    folds: Folds,
+    /// Rises with each word about interfaces.
+    revision: u64,
 }
 
 /// One node's sensor, as far as it has introduced itself.
@@ -34,6 +42,8 @@ pub struct Departure {
     pub key: AttemptKey,
     /// The pod's namespace.
     pub source: Netns,
+    /// When, on the node's clock.
+    pub seen: KernelTime,
     /// When, on the verifier's clock; `None` while the node's is not known.
     pub at: Option<KernelTime>,
     /// Whom it was for, as it left.
@@ -60,7 +70,18 @@ impl Ears {
             ),
             nodes: BTreeMap::new(),
             damaged: 0,
+            share: Share::ALL,
+            folds: Folds::default(),
+            revision: 0,
         }
+    }
+
+    /// Looks only at a share of the attempts, and at no more than so many at once.
+    #[must_use]
+    pub fn bounded(mut self, share: Share, kept: usize) -> Self {
+        self.share = share;
+        self.tracker = self.tracker.keeping(kept);
+        self
     }
 
     /// Takes a message that came at a moment; `departed` is told of first packets that leave pods.
@@ -86,10 +107,12 @@ impl Ears {
         match message {
             Message::Node(_) => {}
             Message::Announcement(announcement) => {
+                self.revision += 1;
                 voice.hear(&announcement.interface);
                 self.tracker.announce(announcement);
             }
             Message::Roster(roster) => {
+                self.revision += 1;
                 voice.interfaces.clear();
                 roster.interfaces.iter().for_each(|one| voice.hear(one));
                 self.tracker.roster(roster);
@@ -99,6 +122,10 @@ impl Ears {
                 for sighting in voice.decoder.batch(&batch.records) {
                     match sighting {
                         Ok(sighting) => {
+                            self.folds.note(voice.id, &sighting);
+                            if !is_of(self.share, &sighting.packet) {
+                                continue;
+                            }
                             let left = departure(&sighting);
                             let source = Netns {
                                 node: voice.id,
@@ -108,10 +135,12 @@ impl Ears {
                             let key = self.tracker.sighting(voice.id, sighting);
                             if let Some((found, to)) = left
                                 && key == Some(found)
+                                && self.share.holds(&found)
                             {
                                 departed(Departure {
                                     key: found,
                                     source,
+                                    seen: time,
                                     at: self.tracker.nodes().get(voice.id).clock().on_ours(time),
                                     to,
                                 });
@@ -132,6 +161,7 @@ impl Ears {
 
     /// Takes what a node is, by whichever way it was told.
     pub fn introduce(&mut self, node: &NodeName, session: u64, facts: &SensorFacts) {
+        self.revision += 1;
         let id = self.tracker.node(node);
         let mut decoder = Decoder::new(DropReasons::from(facts.drop_reasons.clone()));
         decoder.learn(&facts.functions);
@@ -159,6 +189,29 @@ impl Ears {
     /// The join, to let go of what was judged.
     pub const fn tracker_mut(&mut self) -> &mut Tracker {
         &mut self.tracker
+    }
+
+    /// Changes whenever something was said of interfaces or nodes.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Whether such a packet may have arrived at a namespace between two moments of ours and left no record, because another
+    /// one had just left one.
+    #[must_use]
+    pub fn may_have_folded(&self, netns: Netns, like: Like, since: KernelTime, until: KernelTime) -> bool {
+        let clock = self.tracker.nodes().get(netns.node).clock();
+        match (clock.earliest(since), clock.latest(until)) {
+            (Some(since), Some(until)) => self.folds.may_hide(netns, like, since, until),
+            _ => true,
+        }
+    }
+
+    /// Lets go of what no attempt that is still open can ask for.
+    pub fn tidy(&mut self) {
+        let nodes = self.tracker.nodes();
+        self.folds.forget(|node| nodes.get(node).proven());
     }
 
     /// Records that could not be decoded.
@@ -205,9 +258,19 @@ impl Voice {
     }
 }
 
+/// Whether a packet is part of an attempt in a share. Datagrams are all looked at: which one answers which is only known
+/// where all are.
+fn is_of(share: Share, packet: &Packet) -> bool {
+    match packet {
+        Packet::First { key, .. } | Packet::Answer { to: key, .. } | Packet::Error { about: key, .. } => {
+            key.protocol == Protocol::Udp || share.holds(key)
+        }
+        Packet::Datagram { .. } | Packet::Other => true,
+    }
+}
+
 /// A first packet that leaves a pod, and whom it is for.
 fn departure(sighting: &Sighting) -> Option<(AttemptKey, std::net::SocketAddr)> {
-    use crate::observe::Packet;
     match (&sighting.at, &sighting.packet) {
         (Where::Sent, Packet::First { key, to } | Packet::Datagram { key, to }) => Some((*key, *to)),
         _ => None,

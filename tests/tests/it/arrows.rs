@@ -69,6 +69,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("netpol_verify_ebpf", &["sensor/", "bus/", "observe/", "suite/"]),
     ("aya", &["sensor/", "kernel/"]),
     ("async_nats", &["bus/nats/"]),
+    ("axum", &["verifier/"]),
+    ("prometheus_client", &["verifier/"]),
     ("comfy_table", &["report/", "cli/"]),
     ("rtnetlink", &["lab/", "sensor/"]),
     ("clap", &["cli/"]),
@@ -84,7 +86,10 @@ const CLOCKS: &[(&str, &[&str])] = &[
         "Clock.now",
         &["sensor/", "suite/", "verifier/", "certify/", "cli/"],
     ),
-    ("Timestamp::now", &["sensor/", "suite/", "certify/", "cli/"]),
+    (
+        "Timestamp::now",
+        &["sensor/", "suite/", "verifier/", "certify/", "cli/"],
+    ),
 ];
 
 fn product() -> Vec<Source> {

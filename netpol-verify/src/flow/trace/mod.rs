@@ -97,6 +97,19 @@ impl Trace {
         self.sent.iter().filter(|(_, netns)| *netns == source).count()
     }
 
+    /// Where packets of the attempt arrived, and at which address and port.
+    pub fn deliveries(&self) -> impl Iterator<Item = (Netns, SocketAddr)> + '_ {
+        self.delivered.iter().map(|(_, netns, to)| (*netns, *to))
+    }
+
+    /// Whether an answer that accepts came back to the source, from whomever.
+    #[must_use]
+    pub fn is_accepted(&self, source: Netns) -> bool {
+        self.replies_delivered
+            .iter()
+            .any(|(_, netns, seen)| *netns == source && !seen.is_refusal())
+    }
+
     /// When the last packet that was seen of it was seen, on the verifier's clock.
     #[must_use]
     pub fn last_seen(&self, nodes: &Nodes) -> Option<KernelTime> {

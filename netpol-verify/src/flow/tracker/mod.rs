@@ -85,6 +85,13 @@ impl Tracker {
         }
     }
 
+    /// For so many attempts at most; the oldest make room.
+    #[must_use]
+    pub fn keeping(mut self, kept: usize) -> Self {
+        self.kept = kept.max(1);
+        self
+    }
+
     /// From now on only drops in these namespaces count, and those before a device was known: the kernel tells the drops
     /// of the whole machine, and two labs on it use the same addresses.
     pub fn only_drops_in(&mut self, scope: HashSet<NetnsCookie>) {
@@ -252,6 +259,18 @@ impl Tracker {
     #[must_use]
     pub const fn nodes(&self) -> &Nodes {
         &self.nodes
+    }
+
+    /// How many attempts are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.traces.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.traces.is_empty()
     }
 
     /// Lets go of an attempt that has been judged.
