@@ -33,8 +33,8 @@ pub(crate) enum Step {
     Up(Up),
     /// Makes the images and imports them on every node
     Load(Load),
-    /// Runs the tests of a cluster against it
-    Test,
+    /// Starts a cluster for each CNI, runs its tests, and ends it (20 minutes)
+    Test(TestOptions),
     /// Ends it and removes its namespaces and data; programs and images stay
     Down,
 }
@@ -60,6 +60,20 @@ pub(crate) struct Load {
     #[arg(long, value_name = "FILE")]
     archive: Vec<PathBuf>,
 }
+
+/// Options of `test`.
+#[derive(Args)]
+pub(crate) struct TestOptions {
+    /// Only these CNIs; may be repeated
+    #[arg(long, value_enum)]
+    cni: Vec<Cni>,
+    /// Import these archives and make none
+    #[arg(long, value_name = "FILE")]
+    archive: Vec<PathBuf>,
+}
+
+/// What is tested: two ways to enforce nothing, and one that enforces.
+const TESTED: [Cni; 3] = [Cni::Bridge, Cni::FlannelVxlan, Cni::Calico];
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Cni {
@@ -97,19 +111,7 @@ pub(crate) fn run(step: &Step) -> Result<()> {
     match step {
         Step::Up(options) => testbed.up(options),
         Step::Load(load) => testbed.load(&load.archive),
-        Step::Test => command::run(
-            command::cargo()
-                .args([
-                    "test",
-                    "--locked",
-                    "--package",
-                    "netpol-verify-tests",
-                    "--test",
-                    "cluster",
-                ])
-                .args(["--", "--show-output", "--test-threads=1"])
-                .env("NETPOL_VERIFY_TESTBED", &testbed.folder),
-        ),
+        Step::Test(options) => testbed.test(options),
         Step::Down => command::run(testbed.script("cluster.sh").arg("down")),
     }
 }
@@ -120,7 +122,51 @@ struct Testbed {
     folder: PathBuf,
 }
 
+impl Cni {
+    /// The module of tests that is for it.
+    const fn tests(self) -> &'static str {
+        match self {
+            Self::Bridge | Self::FlannelVxlan | Self::FlannelHostGw => "leaky::",
+            Self::Calico => "calico::",
+        }
+    }
+}
+
 impl Testbed {
+    /// A cluster for each CNI, its tests, and the cluster's end.
+    fn test(&self, options: &TestOptions) -> Result<()> {
+        let archives = archives(&options.archive)?;
+        // What the tests run is what they were built with.
+        command::run(command::cargo().args(["build", "--locked", "--package", "netpol-verify"]))?;
+        let cnis = if options.cni.is_empty() {
+            &TESTED[..]
+        } else {
+            &options.cni
+        };
+        for cni in cnis {
+            self.up(&Up { cni: *cni, nodes: 2 })?;
+            self.load(&archives)?;
+            let tested = command::run(
+                command::cargo()
+                    .args([
+                        "test",
+                        "--locked",
+                        "--package",
+                        "netpol-verify-tests",
+                        "--test",
+                        "cluster",
+                        cni.tests(),
+                    ])
+                    .args(["--", "--show-output", "--test-threads=1"])
+                    .env("NETPOL_VERIFY_TESTBED", &self.folder)
+                    .env("NETPOL_VERIFY_TESTBED_SCRIPTS", &self.scripts),
+            );
+            command::run(self.script("cluster.sh").arg("down"))?;
+            tested?;
+        }
+        Ok(())
+    }
+
     fn find() -> Result<Self> {
         let scripts = std::env::var_os("NETPOL_VERIFY_TESTBED_SCRIPTS")
             .map_or_else(|| command::workspace().join(SCRIPTS), PathBuf::from);

@@ -42,7 +42,7 @@ pub(super) struct CertifyOptions {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     nodes: u16,
     /// Seconds that a change of policies may take to be enforced before it counts against the CNI.
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
     settle: u64,
     /// Another image for sensors and pods.
     #[arg(long, value_name = "IMAGE")]
