@@ -64,6 +64,16 @@ pub enum CertifyError {
     /// No node can take pods.
     #[error("no node is ready and takes pods: see `kubectl get nodes`")]
     NoNode,
+    /// Nothing to be probed is selected.
+    #[error(
+        "no pod that can be probed is in {place} ({pods} selected: over, not running, or on their nodes' network); choose others with -n, -A or -l"
+    )]
+    NoPod {
+        /// What is selected.
+        place: String,
+        /// How many pods that are.
+        pods: usize,
+    },
     /// The way to NATS inside the cluster.
     #[error("reaching NATS in the cluster through the API server: {cause}")]
     Tunnel {

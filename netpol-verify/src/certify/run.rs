@@ -1,50 +1,42 @@
 //! A whole run on a cluster: lease, installation, pods, stages, report; and all of it removed, however it ends.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, num::NonZeroU16, time::Duration};
+
+use jiff::Timestamp;
 
 use super::{
-    api::{Cluster, NAMESPACE, POD, SECRET},
+    account::{Setting, report},
+    api::{Cluster, NAMESPACE, POD},
     error::CertifyError,
-    install::{self, HOME, Images, Installed, SECRET_NAME},
+    existing::{Existing, unfit},
+    ground::Ground,
+    install::{self, HOME, Images, Installed},
     lease::Lease,
     nodes::{self, Home},
-    stage::{Probing, StageResult, Tuples, identity},
-    tunnel::Tunnel,
+    reach::Reach,
+    stage::{Probing, Tuples, identity},
     world::{RUN_LABEL, World},
 };
 use crate::{
-    bus::nats::{Nats, NatsAccess, NatsInbox, NatsSensors, Password, Role, Start, StreamLimits},
+    bus::nats::NatsSensors,
     cluster::{LiveCluster, Phase},
-    flow::Patience,
-    policy::Intent,
-    report::{Coverage, Environment, Facts, Policies, Run, StageTitle},
-    suite::{Scenario, check_intent, losses, reported},
+    report::Run,
+    suite::Scenario,
     verifier::ClusterProber,
 };
-use jiff::Timestamp;
 
-/// NATS's own port in its pod.
-const NATS_PORT: u16 = 4222;
-const NATS_LABELS: &str = "app.kubernetes.io/name=netpol-verify,app.kubernetes.io/component=nats";
-/// How long a sensor may take to answer.
-const ANSWER: Duration = Duration::from_secs(3);
 /// Pods must be scheduled, started, given addresses and be seen.
 const PODS: Duration = Duration::from_secs(120);
+/// How long sensors may take to tell of the interfaces that they watch.
+const ROSTERS: Duration = Duration::from_secs(15);
 /// What is cleaned up must come to an end, too.
 const CLEANING: Duration = Duration::from_secs(240);
 
 /// What to certify, and how.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The suite.
-    pub scenario: Scenario,
-    /// Its name in the report.
-    pub suite: String,
+    /// Which pods are probed.
+    pub target: Target,
     /// What the CNI is called in the report; found by its DaemonSet where it is not given.
     pub cni: Option<String>,
     /// Which images.
@@ -55,6 +47,20 @@ pub struct Request {
     pub settle: Duration,
     /// Leaves an installation that was made for this run.
     pub keep: bool,
+}
+
+/// Which pods are probed, under which policies.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A suite's, made for the run and removed again.
+    Suite {
+        /// The suite.
+        scenario: Scenario,
+        /// Its name in the report.
+        name: String,
+    },
+    /// The user's own, as they are.
+    Existing(Existing),
 }
 
 /// Certifies a cluster. Whatever was made is removed before this returns, also where `stop` comes first.
@@ -71,10 +77,15 @@ pub async fn certify(
     let cluster = Cluster::new(live);
     let run = run_name();
     let holder = format!("{run} on {}", host());
+    // A selection of nothing is said before anything is made.
+    let nodes = match &request.target {
+        Target::Suite { .. } => None,
+        Target::Existing(existing) => Some(nodes_of(live, existing).await?),
+    };
     progress("taking the lease");
     install::ensure_home(&cluster, &run).await?;
     let lease = Lease::acquire(&cluster, HOME, &holder).await?;
-    let work = work(live, &cluster, request, &run, &lease, progress);
+    let work = work(live, &cluster, request, nodes, (&run, &lease), progress);
     let done = tokio::select! {
         done = work => done,
         () = stop => Err(CertifyError::Interrupted),
@@ -126,57 +137,127 @@ async fn work(
     live: &LiveCluster,
     cluster: &Cluster,
     request: &Request,
-    run: &str,
-    lease: &Lease,
+    existing_on: Option<BTreeSet<String>>,
+    (run, lease): (&str, &Lease),
     progress: &dyn Fn(&str),
 ) -> Result<Run, CertifyError> {
     let started = Timestamp::now();
     // What an earlier run left that was killed.
     clean_runs(cluster).await?;
-    let mut homes = nodes::usable(cluster).await?;
-    homes.truncate(request.nodes.max(1));
+    let homes = match &request.target {
+        Target::Suite { .. } => {
+            let mut homes = nodes::usable(cluster).await?;
+            homes.truncate(request.nodes.max(1));
+            homes
+        }
+        Target::Existing(_) => Vec::new(),
+    };
     let cni = match &request.cni {
         Some(cni) => Some(cni.clone()),
         None => nodes::cni(cluster).await?,
     };
     let installed = install::ensure(cluster, &request.images, progress).await?;
     lease.check()?;
-    progress("making namespaces and pods");
-    let world = World::new(&request.scenario, run)?;
-    make(cluster, &world, &homes, &installed).await?;
+    let (ground, names) = match &request.target {
+        Target::Suite { scenario, .. } => {
+            progress("making namespaces and pods");
+            let world = World::new(scenario, run)?;
+            make(cluster, &world, &homes, &installed).await?;
+            let names = homes.iter().map(|home| home.name.clone()).collect();
+            (Ground::Own(world, scenario), names)
+        }
+        Target::Existing(existing) => (Ground::Existing(existing), existing_on.unwrap_or_default()),
+    };
     progress("reaching NATS");
-    let bus = Bus::open(cluster, run).await?;
-    let mut prober = bus.prober(run).await?;
+    let reach = Reach::open(cluster).await?;
+    let mut prober = reach.prober(run).await?;
     progress("listening to the sensors");
-    let names: BTreeSet<String> = homes.iter().map(|home| home.name.clone()).collect();
     let deaf = prober.meet(&names).await?;
-    if !deaf.is_empty() {
+    let is_hopeless = matches!(ground, Ground::Own(..)) || deaf == names;
+    if !deaf.is_empty() && is_hopeless {
         return Err(CertifyError::Deaf {
             nodes: deaf.into_iter().collect(),
         });
     }
     progress("waiting for the pods");
-    wait_for_pods(live, cluster, &mut prober, &world).await?;
-    let mut results = Vec::new();
-    let mut tuples = Tuples::random();
-    let count = world.stages.len();
-    for (index, stage) in world.stages.iter().enumerate() {
-        progress(&format!("stage {} of {count}: {}", index + 1, stage.title));
-        for policy in &stage.policies {
-            cluster.apply(policy).await?;
-        }
-        let mut probing = Probing {
-            live,
-            prober: &mut prober,
-            tuples: &mut tuples,
-            settle: request.settle,
-        };
-        let result = probing
-            .stage(&world, &stage.name, &world.probes, || lease.check())
-            .await?;
-        results.push(result);
+    match &ground {
+        Ground::Own(world, _) => wait_for_pods(live, cluster, &mut prober, world).await?,
+        Ground::Existing(existing) => hear_of(live, &mut prober, existing).await?,
     }
-    Ok(report(request, &world, &homes, cni, &prober, results, started))
+    let mut results = Vec::new();
+    let check = || lease.check();
+    let mut probing = Probing {
+        live,
+        prober: &mut prober,
+        tuples: &mut Tuples::random(),
+        settle: request.settle,
+        rate: None,
+        check: &check,
+    };
+    match &ground {
+        Ground::Own(world, _) => {
+            let count = world.stages.len();
+            for (index, stage) in world.stages.iter().enumerate() {
+                progress(&format!("stage {} of {count}: {}", index + 1, stage.title));
+                for policy in &stage.policies {
+                    cluster.apply(policy).await?;
+                }
+                results.push(probing.settled(world, &stage.name, &world.probes).await?);
+            }
+        }
+        Ground::Existing(existing) => {
+            progress("probing your own pods as they stand");
+            probing.rate = NonZeroU16::new(existing.rate.max(1));
+            results.push(probing.as_it_stands(existing).await?);
+        }
+    }
+    Ok(report(
+        Setting {
+            request,
+            ground: &ground,
+            nodes: names,
+            cni,
+            started,
+        },
+        &prober,
+        results,
+    ))
+}
+
+/// The nodes that the selected pods are on.
+async fn nodes_of(live: &LiveCluster, existing: &Existing) -> Result<BTreeSet<String>, CertifyError> {
+    let (snapshot, _) = live.load().await?.into_snapshot();
+    let taken: Vec<_> = snapshot.pods.iter().filter(|pod| existing.takes(pod)).collect();
+    if taken.iter().all(|pod| unfit(pod).is_some()) {
+        return Err(CertifyError::NoPod {
+            place: existing.words(),
+            pods: taken.len(),
+        });
+    }
+    let fit = taken.into_iter().filter(|pod| unfit(pod).is_none());
+    Ok(fit.filter_map(|pod| pod.node.clone()).collect())
+}
+
+/// Listens until every selected pod that can be probed was told of, or sensors have had their time: those that are not
+/// watched are left out, and said.
+async fn hear_of(
+    live: &LiveCluster,
+    prober: &mut ClusterProber<NatsSensors>,
+    existing: &Existing,
+) -> Result<(), CertifyError> {
+    let until = tokio::time::Instant::now() + ROSTERS;
+    let (snapshot, _) = live.load().await?.into_snapshot();
+    loop {
+        prober.listen(Duration::from_millis(300)).await?;
+        let identity = identity(prober, &snapshot);
+        let mut fit = snapshot
+            .pods
+            .iter()
+            .filter(|pod| existing.takes(pod) && unfit(pod).is_none());
+        if fit.all(|pod| identity.home(&pod.name).is_some()) || tokio::time::Instant::now() >= until {
+            return Ok(());
+        }
+    }
 }
 
 /// Applies the run's namespaces and pods, by turns on the nodes: same-node and cross-node paths both occur.
@@ -247,186 +328,6 @@ async fn wait_for_pods(
             });
         }
     }
-}
-
-/// The way to the bus inside the cluster.
-struct Bus {
-    nats: Nats,
-    // Closed when the run ends.
-    _tunnel: Tunnel,
-    _authority: tempfile::NamedTempFile,
-}
-
-impl Bus {
-    async fn open(cluster: &Cluster, run: &str) -> Result<Self, CertifyError> {
-        let tunnel = Tunnel::open(cluster.client(), HOME, NATS_LABELS, NATS_PORT).await?;
-        let secret = cluster.get(SECRET, Some(HOME), SECRET_NAME).await?;
-        let field = |name: &str| {
-            let encoded = secret
-                .as_ref()
-                .and_then(|secret| secret.data.pointer(&format!("/data/{name}")))
-                .and_then(|value| serde_json::from_value::<k8s_openapi::ByteString>(value.clone()).ok());
-            encoded.map(|bytes| bytes.0).ok_or_else(|| CertifyError::Tunnel {
-                cause: format!(
-                    "Secret {HOME}/{SECRET_NAME} has no key {name}; make it anew with `netpol-verify secrets`"
-                ),
-            })
-        };
-        let io = |source| CertifyError::Io {
-            what: "keeping the authority's certificate",
-            source,
-        };
-        let authority = tempfile::NamedTempFile::new().map_err(io)?;
-        std::fs::write(authority.path(), field("ca.crt")?).map_err(io)?;
-        let password = String::from_utf8_lossy(&field("verifier-password")?).into_owned();
-        tracing::debug!(run, address = %tunnel.address(), "The tunnel to NATS is open.");
-        let nats = Nats::connect(&NatsAccess {
-            url: format!("tls://{}", tunnel.address()),
-            ca: Some(PathBuf::from(authority.path())),
-            user: Some("verifier".to_owned()),
-            password: Password::Plain(password),
-            role: Role::Verifier,
-        })
-        .await?;
-        Ok(Self {
-            nats,
-            _tunnel: tunnel,
-            _authority: authority,
-        })
-    }
-
-    async fn prober(&self, run: &str) -> Result<ClusterProber<NatsSensors>, CertifyError> {
-        let inbox = NatsInbox::open(self.nats.clone(), StreamLimits::default(), Start::Now);
-        tokio::time::timeout(PODS, inbox.attached())
-            .await
-            .map_err(|_| CertifyError::Tunnel {
-                cause: format!("its stream could not be read within {} s", PODS.as_secs()),
-            })?;
-        let sensors = Arc::new(NatsSensors::new(self.nats.clone(), ANSWER));
-        Ok(ClusterProber::new(
-            Patience::default(),
-            Some(&format!("certify-{run}")),
-            sensors,
-            inbox,
-        ))
-    }
-}
-
-fn report(
-    request: &Request,
-    world: &World,
-    homes: &[Home],
-    cni: Option<String>,
-    prober: &ClusterProber<NatsSensors>,
-    results: Vec<StageResult>,
-    started: Timestamp,
-) -> Run {
-    let ears = prober.ears();
-    let mut notes = Vec::new();
-    let mut kernels = BTreeSet::new();
-    for (name, _, facts) in ears
-        .nodes()
-        .filter(|(name, ..)| homes.iter().any(|home| *home.name == ***name))
-    {
-        kernels.insert(facts.kernel.clone());
-        notes.extend(facts.notes.iter().map(|note| format!("{name}: {note}")));
-    }
-    for (stage, result) in world.stages.iter().zip(&results) {
-        notes.push(match result.settled_after {
-            Some(after) => format!(
-                "{}: settled within {} ms of the change",
-                stage.name,
-                after.as_millis()
-            ),
-            None => format!(
-                "{}: had not settled {} s after the change",
-                stage.name,
-                request.settle.as_secs()
-            ),
-        });
-    }
-    let stages = world
-        .stages
-        .iter()
-        .map(|stage| StageTitle {
-            name: stage.name.clone(),
-            title: Some(stage.title.clone()).filter(|title| !title.is_empty()),
-        })
-        .collect();
-    let mut problems: Vec<_> = world.problems.iter().map(reported).collect();
-    let mut attempts = Vec::new();
-    let mut exercised = BTreeSet::new();
-    let mut intent = Vec::new();
-    let mut policies = BTreeSet::new();
-    for result in results {
-        for problem in result.problems.iter().map(reported) {
-            // Other people's objects are not this report's.
-            let is_ours = problem
-                .object
-                .as_deref()
-                .is_some_and(|object| object.contains("npv-"));
-            if is_ours && !problems.contains(&problem) {
-                problems.push(problem);
-            }
-        }
-        intent = world
-            .intent(&request.scenario)
-            .map(|intent: Intent| check_intent(&intent, &result.state))
-            .unwrap_or_default();
-        policies = result
-            .state
-            .snapshot()
-            .policies
-            .iter()
-            .map(crate::cluster::SourcedPolicy::name)
-            .filter(|name| world.holds(&name.namespace))
-            .map(|name| name.to_string())
-            .collect();
-        attempts.extend(result.attempts);
-        exercised.extend(result.exercised);
-    }
-    let all: Vec<_> = ears
-        .nodes()
-        .map(|(_, id, _)| losses(ears.tracker().nodes().get(id).losses(), 0))
-        .collect();
-    let mut lost: crate::report::Losses = all.into_iter().sum();
-    lost.undecodable = ears.damaged();
-    let probed: BTreeSet<String> = attempts
-        .iter()
-        .flat_map(|attempt| [attempt.from.clone(), attempt.to.clone()])
-        .collect();
-    Run::new(Facts {
-        stages,
-        attempts,
-        intent,
-        losses: lost,
-        coverage: Coverage {
-            policies: Policies {
-                exercised: policies.intersection(&exercised).cloned().collect(),
-                never_exercised: policies.difference(&exercised).cloned().collect(),
-            },
-            pods_never_probed: world
-                .pods
-                .iter()
-                .map(|pod| pod.name.to_string())
-                .filter(|pod| !probed.contains(pod))
-                .collect(),
-        },
-        environment: Environment {
-            kernel: kernels.into_iter().collect::<Vec<_>>().join(", "),
-            cni: cni.clone().unwrap_or_else(|| "of unknown make".to_owned()),
-            wiring: "the cluster's own".to_owned(),
-            enforcer: "the CNI's own".to_owned(),
-            fault: None,
-            scenario: Some(request.suite.clone()),
-            nodes: homes.iter().map(|home| home.name.clone()).collect(),
-            notes,
-        },
-        problems,
-        versions: BTreeMap::new(),
-        started,
-        finished: Timestamp::now(),
-    })
 }
 
 /// Five letters that tell this run from others.

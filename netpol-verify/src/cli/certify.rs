@@ -17,8 +17,10 @@ use super::{
     stream::{complain, say, style},
 };
 use crate::{
-    certify::{CertifyError, Images, Request, certify},
+    certify::{CertifyError, Existing, Images, Request, Target, certify},
     cluster::{Access, LiveCluster},
+    net::Protocol,
+    oracle::{self, Port},
     report::{self, Run},
     suite::{Scenario, ScenarioError},
 };
@@ -27,8 +29,10 @@ use crate::{
 #[derive(Args, Clone, Debug)]
 pub(super) struct CertifyOptions {
     /// `guide`, `guide-corrected`, or a folder of manifests.
-    #[arg(long, default_value = "guide")]
+    #[arg(long, default_value = "guide", conflicts_with = "existing")]
     suite: String,
+    #[command(flatten)]
+    existing: ExistingOptions,
     /// The kubeconfig, as for kubectl.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -39,9 +43,10 @@ pub(super) struct CertifyOptions {
     #[arg(long, value_name = "NAME")]
     cni: Option<String>,
     /// On how many nodes pods are placed.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = 2, conflicts_with = "existing", value_parser = clap::value_parser!(u16).range(1..=64))]
     nodes: u16,
-    /// Seconds that a change of policies may take to be enforced before it counts against the CNI.
+    /// Seconds that a change of policies may take to be enforced before it counts against the CNI. With --existing: over how
+    /// many seconds a path is looked at that is not as it must be.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
     settle: u64,
     /// Another image for sensors and pods.
@@ -60,8 +65,76 @@ pub(super) struct CertifyOptions {
     print: OutputOptions,
 }
 
+/// Your own pods instead of a suite's.
+#[derive(Args, Clone, Debug)]
+struct ExistingOptions {
+    /// Probe between your own running pods, under the policies that are there: TCP connections are begun and never
+    /// completed, so that no application sees one. No pod, policy or namespace is made or changed for it; sensors and NATS
+    /// are installed where they are not, and removed again.
+    #[arg(long)]
+    existing: bool,
+    /// Only between pods of these namespaces; may be repeated. Without it those of the context's namespace.
+    #[arg(long = "namespace", short, value_name = "NAMESPACE", requires = "existing")]
+    namespaces: Vec<String>,
+    /// Between pods of all namespaces.
+    #[arg(long, short = 'A', requires = "existing", conflicts_with = "namespaces")]
+    all_namespaces: bool,
+    /// Only between pods with these labels, as kubectl spells them: `app=web,tier in (a,b),!canary`.
+    #[arg(long, short = 'l', value_name = "SELECTOR", requires = "existing", value_parser = oracle::selector)]
+    selector: Option<oracle::Selector>,
+    /// A port to probe: 80 (which is TCP), 9000/SCTP; may be repeated. Without it the TCP ports that policies or a pod's
+    /// containers name.
+    #[arg(long = "port", value_name = "PORT[/PROTOCOL]", requires = "existing")]
+    ports: Vec<Port>,
+    /// Send datagrams to UDP ports too: the applications there get them.
+    #[arg(long, requires = "existing")]
+    udp: bool,
+    /// Probes in a second, at most; one that is not answered is sent up to three times.
+    #[arg(long, default_value_t = 100, value_name = "N", requires = "existing", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    rate: u16,
+    /// Paths that are probed, at most: a pair of pods on a port. Where there are more, every pod gets some, and every policy.
+    #[arg(long, default_value_t = 2_000, value_name = "N", requires = "existing", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_pairs: u32,
+    /// Which paths are taken where there are more: the same for the same number.
+    #[arg(long, default_value_t = 1, value_name = "N", requires = "existing")]
+    seed: u64,
+}
+
+impl ExistingOptions {
+    /// The selection; `home` is the context's namespace.
+    fn existing(&self, home: &str) -> Result<Existing, CertifyCommandError> {
+        if let Some(port) = self
+            .ports
+            .iter()
+            .find(|port| port.protocol == Protocol::Udp && !self.udp)
+        {
+            return Err(CertifyCommandError::Datagrams(*port));
+        }
+        let namespaces = match (self.all_namespaces, self.namespaces.as_slice()) {
+            (true, _) => Vec::new(),
+            (false, []) => vec![home.to_owned()],
+            (false, named) => named.to_vec(),
+        };
+        Ok(Existing {
+            namespaces,
+            labels: self.selector.clone(),
+            ports: self
+                .ports
+                .iter()
+                .map(|port| (port.protocol, port.number))
+                .collect(),
+            udp: self.udp,
+            rate: self.rate,
+            most: usize::try_from(self.max_pairs).unwrap_or(usize::MAX),
+            seed: self.seed,
+        })
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 enum CertifyCommandError {
+    #[error("--port {0} sends datagrams, which the applications there get; say that they may by --udp")]
+    Datagrams(Port),
     #[error(transparent)]
     Certify(#[from] CertifyError),
     #[error(transparent)]
@@ -78,24 +151,23 @@ enum CertifyCommandError {
 pub(super) fn main(options: &CertifyOptions) -> ExitCode {
     match run(options) {
         Ok(run) => run.exit_code().into(),
-        Err(error @ CertifyCommandError::Scenario(_)) => fail(Exit::Usage, &error),
+        Err(
+            error @ (CertifyCommandError::Scenario(_)
+            | CertifyCommandError::Datagrams(_)
+            | CertifyCommandError::Certify(CertifyError::NoPod { .. })),
+        ) => fail(Exit::Usage, &error),
         Err(error) => fail(Exit::Environment, &error),
     }
 }
 
 fn run(options: &CertifyOptions) -> Result<Run, CertifyCommandError> {
-    let request = Request {
-        scenario: Scenario::load(&options.suite)?,
-        suite: options.suite.clone(),
-        cni: options.cni.clone(),
-        images: Images {
-            ours: options.image.clone(),
-            nats: options.nats_image.clone(),
-            pull_policy: options.image_pull_policy.clone(),
-        },
-        nodes: usize::from(options.nodes),
-        settle: Duration::from_secs(options.settle),
-        keep: options.keep,
+    // What is wrong with the command line is said before anything is asked.
+    let suite = match options.existing.existing {
+        true => {
+            options.existing.existing("")?;
+            None
+        }
+        false => Some(Scenario::load(&options.suite)?),
     };
     let access = Access {
         kubeconfig: options.kubeconfig.clone(),
@@ -117,6 +189,14 @@ fn run(options: &CertifyOptions) -> Result<Run, CertifyCommandError> {
             }
         };
         let live = LiveCluster::find(&access).await.map_err(CertifyError::from)?;
+        let target = match suite {
+            Some(scenario) => Target::Suite {
+                scenario,
+                name: options.suite.clone(),
+            },
+            None => Target::Existing(options.existing.existing(live.namespace())?),
+        };
+        let request = options.request(target);
         let progress = Progress::new();
         let run = certify(&live, &request, &|step| progress.say(step), stop).await;
         progress.end();
@@ -128,6 +208,23 @@ fn run(options: &CertifyOptions) -> Result<Run, CertifyCommandError> {
     };
     say(&text)?;
     Ok(run)
+}
+
+impl CertifyOptions {
+    fn request(&self, target: Target) -> Request {
+        Request {
+            target,
+            cni: self.cni.clone(),
+            images: Images {
+                ours: self.image.clone(),
+                nats: self.nats_image.clone(),
+                pull_policy: self.image_pull_policy.clone(),
+            },
+            nodes: usize::from(self.nodes),
+            settle: Duration::from_secs(self.settle),
+            keep: self.keep,
+        }
+    }
 }
 
 /// A spinner on a terminal, a line for each step in a pipe.
@@ -156,6 +253,70 @@ impl Progress {
     fn end(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::{CertifyCommandError, CertifyOptions};
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        options: CertifyOptions,
+    }
+
+    fn parse(words: &str) -> Result<CertifyOptions, clap::Error> {
+        Words::try_parse_from(words.split_whitespace()).map(|words| words.options)
+    }
+
+    #[test]
+    fn datagrams_go_to_applications_only_when_that_was_said() {
+        let silent = parse("certify --existing --port 53/UDP").unwrap();
+        let error = silent.existing.existing("home").unwrap_err();
+        assert!(matches!(error, CertifyCommandError::Datagrams(_)), "{error}");
+        assert!(
+            error.to_string().contains("UDP/53") && error.to_string().contains("--udp"),
+            "{error}"
+        );
+        let said = parse("certify --existing --port 53/UDP --udp").unwrap();
+        assert!(said.existing.existing("home").is_ok());
+    }
+
+    #[test]
+    fn without_a_namespace_the_contexts_own_is_probed_and_never_all() {
+        let namespaces = |words: &str| {
+            parse(words)
+                .unwrap()
+                .existing
+                .existing("home")
+                .unwrap()
+                .namespaces
+        };
+        assert_eq!(namespaces("certify --existing"), ["home"]);
+        assert_eq!(namespaces("certify --existing -n a -n b"), ["a", "b"]);
+        assert!(namespaces("certify --existing -A").is_empty());
+    }
+
+    #[test]
+    fn words_of_one_way_are_refused_with_the_other() {
+        for words in [
+            "certify -n shop",
+            "certify -A",
+            "certify -l app=web",
+            "certify --port 80",
+            "certify --udp",
+            "certify --rate 5",
+            "certify --existing --suite guide",
+            "certify --existing --nodes 3",
+            "certify --existing -A -n shop",
+            "certify --existing --rate 0",
+            "certify --existing --max-pairs 0",
+        ] {
+            assert!(parse(words).is_err(), "{words}");
         }
     }
 }

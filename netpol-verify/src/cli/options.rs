@@ -41,7 +41,7 @@ pub(super) enum Command {
     /// What this machine can do, and what each lack costs.
     Doctor(OutputOptions),
     /// What a cluster's CNI really enforces: makes pods of its own, applies a suite's policies, probes every path and
-    /// removes all of it again.
+    /// removes all of it again; or, with --existing, probes between the pods that are there.
     Certify(super::certify::CertifyOptions),
     /// One node's eyes, in a cluster: watches every pod's interface and says on the bus what it sees. Needs no Kubernetes
     /// credentials.

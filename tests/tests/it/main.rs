@@ -10,6 +10,8 @@ mod bus_nats;
 mod bus_nats_hostile;
 // Whether a real API server may be read: credentials, rights, servers that are silent or gone.
 mod cluster_access;
+// What `certify --existing` refuses before anything is made.
+mod cluster_certify;
 // `explain`, `matrix` and `lint` on the cluster of a kubeconfig.
 mod cluster_commands;
 // What deploy/install.yaml asks of a real API server, and which rights come of it.
