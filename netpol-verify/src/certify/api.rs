@@ -104,6 +104,24 @@ impl Cluster {
             .map_err(self.failed("apply", what))
     }
 
+    /// Whether the server would make an object, without making it.
+    pub(super) async fn would_create(&self, kind: Kind, object: &Value) -> Result<(), CertifyError> {
+        let parsed: DynamicObject =
+            serde_json::from_value(object.clone()).map_err(|error| CertifyError::Manifest {
+                cause: error.to_string(),
+            })?;
+        let what = format!("{} {}", kind.kind, parsed.name_any());
+        let params = kube::api::PostParams {
+            dry_run: true,
+            field_manager: None,
+        };
+        self.api(kind, parsed.meta().namespace.as_deref())
+            .create(&params, &parsed)
+            .await
+            .map(|_| ())
+            .map_err(self.failed("create", what))
+    }
+
     /// Makes an object; `false` where one of its name is there.
     pub(super) async fn create(&self, kind: Kind, object: &Value) -> Result<bool, CertifyError> {
         let parsed: DynamicObject =

@@ -20,8 +20,8 @@ const MANIFESTS: &str = include_str!("../../deploy/install.yaml");
 pub(super) const HOME: &str = "netpol-verify";
 /// The Secret of NATS.
 pub(super) const SECRET_NAME: &str = "netpol-verify-nats";
-const SENSOR: &str = "netpol-verify-sensor";
-const NATS: &str = "netpol-verify-nats";
+pub(super) const SENSOR: &str = "netpol-verify-sensor";
+pub(super) const NATS: &str = "netpol-verify-nats";
 const VERIFIER: &str = "netpol-verify-verifier";
 /// Marks what a run has installed for itself.
 const MARK: &str = "netpol-verify.io/installed-for";
@@ -72,12 +72,7 @@ pub fn secret(namespace: &str, credentials: Credentials) -> Value {
 
 /// Makes our namespace where it is not, marked as this run's; the lease needs it first.
 pub(super) async fn ensure_home(cluster: &Cluster, run: &str) -> Result<(), CertifyError> {
-    let Some(mut namespace) = manifests()?
-        .into_iter()
-        .find(|object| kind(object) == "Namespace")
-    else {
-        return Err(no_manifest("Namespace"));
-    };
+    let mut namespace = home_manifest()?;
     if let Some(metadata) = namespace.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.insert("annotations".to_owned(), json!({MARK: run}));
     }
@@ -152,14 +147,8 @@ async fn install(cluster: &Cluster, images: &Images) -> Result<(), CertifyError>
             })?;
         cluster.create(SECRET, &secret(HOME, credentials)).await?;
     }
-    for mut object in manifests()? {
-        let name = object
-            .pointer("/metadata/name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        if name == VERIFIER || kind(&object) == "Namespace" {
-            continue;
-        }
+    for mut object in applied()? {
+        let name = name(&object);
         let image = if name == NATS { &images.nats } else { &images.ours };
         if let Some(container) = object.pointer_mut("/spec/template/spec/containers/0") {
             for (field, value) in [("image", image), ("imagePullPolicy", &images.pull_policy)] {
@@ -171,6 +160,45 @@ async fn install(cluster: &Cluster, images: &Images) -> Result<(), CertifyError>
         cluster.apply(&object).await?;
     }
     Ok(())
+}
+
+/// What is applied, in order.
+fn applied() -> Result<Vec<Value>, CertifyError> {
+    let mut objects = manifests()?;
+    objects.retain(|object| name(object) != VERIFIER && kind(object) != "Namespace");
+    Ok(objects)
+}
+
+/// The kinds of what is applied.
+#[cfg(test)]
+pub(super) fn kinds() -> Result<std::collections::BTreeSet<String>, CertifyError> {
+    Ok(applied()?.iter().map(|object| kind(object).to_owned()).collect())
+}
+
+/// Our namespace, as it is made.
+pub(super) fn home_manifest() -> Result<Value, CertifyError> {
+    let mut all = manifests()?.into_iter();
+    all.find(|object| kind(object) == "Namespace")
+        .ok_or_else(|| no_manifest("Namespace"))
+}
+
+/// A pod as the sensors' DaemonSet makes them.
+pub(super) fn sensor_pod() -> Result<Value, CertifyError> {
+    let set = manifests()?
+        .into_iter()
+        .find(|object| kind(object) == "DaemonSet" && name(object) == SENSOR)
+        .ok_or_else(|| no_manifest("DaemonSet"))?;
+    let template = set.pointer("/spec/template").cloned().unwrap_or_default();
+    Ok(json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "netpol-verify-doctor",
+            "namespace": HOME,
+            "labels": template.pointer("/metadata/labels"),
+        },
+        "spec": template.get("spec"),
+    }))
 }
 
 /// Removes what a run has installed for itself; whatever else is in the namespace goes with it.
@@ -230,11 +258,16 @@ fn no_manifest(kind: &str) -> CertifyError {
     }
 }
 
+fn name(object: &Value) -> &str {
+    let name = object.pointer("/metadata/name");
+    name.and_then(Value::as_str).unwrap_or_default()
+}
+
 fn kind(object: &Value) -> &str {
     object.get("kind").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn number(object: Option<&DynamicObject>, at: &str) -> i64 {
+pub(super) fn number(object: Option<&DynamicObject>, at: &str) -> i64 {
     object
         .and_then(|object| object.data.pointer(at))
         .and_then(Value::as_i64)
@@ -246,7 +279,7 @@ fn generation(object: Option<&DynamicObject>) -> i64 {
 }
 
 /// What keeps our pods from being ready, in kubelet's words.
-async fn troubles(cluster: &Cluster) -> Result<String, CertifyError> {
+pub(super) async fn troubles(cluster: &Cluster) -> Result<String, CertifyError> {
     let pods = cluster
         .list(POD, Some(HOME), "app.kubernetes.io/name=netpol-verify")
         .await?;

@@ -151,6 +151,15 @@ fn holder(lease: &DynamicObject) -> Option<&str> {
     lease.data.pointer("/spec/holderIdentity")?.as_str()
 }
 
+/// Who holds it now, as an error.
+pub(super) async fn holder_now(
+    cluster: &Cluster,
+    namespace: &str,
+) -> Result<Option<CertifyError>, CertifyError> {
+    let found = cluster.get(LEASE, Some(namespace), NAME).await?;
+    Ok(found.as_ref().and_then(held))
+}
+
 /// The error that tells who holds it, unless they are dead or it is free.
 fn held(lease: &DynamicObject) -> Option<CertifyError> {
     let text = |field: &str| lease.data.pointer(field).and_then(Value::as_str);

@@ -1,4 +1,5 @@
 //! Certifying a cluster: pods of its own and policies of a suite, or what is there already; probes, and nothing left behind.
+//! Examining one: what it has and lacks for that.
 //!
 //! ```text
 //!  lease -> install (sensors, NATS, where they are not) -> world (namespaces, pods) -> stage by stage:
@@ -9,20 +10,26 @@
 
 mod account;
 mod api;
+mod clocks;
 mod error;
+mod examine;
 mod existing;
 mod ground;
 mod install;
 mod lease;
+mod machines;
 mod nodes;
 mod reach;
+mod rights;
 mod run;
 mod sample;
+mod sensors;
 mod stage;
 mod tunnel;
 mod world;
 
 pub use error::CertifyError;
+pub use examine::examine;
 pub use existing::Existing;
 pub use install::{Images, secret};
 pub use run::{Request, Target, certify};

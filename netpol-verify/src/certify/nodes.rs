@@ -38,7 +38,7 @@ pub(super) async fn usable(cluster: &Cluster) -> Result<Vec<Home>, CertifyError>
     Ok(homes)
 }
 
-fn is_usable(node: &DynamicObject) -> bool {
+pub(super) fn is_usable(node: &DynamicObject) -> bool {
     let list = |at: &str| {
         node.data
             .pointer(at)

@@ -1,90 +1,121 @@
-//! `doctor`: what this machine can do, and what each lack costs.
+//! `doctor`: what this machine or a cluster can do, and what each lack costs.
 
-use std::{fmt::Write as _, path::Path, process::ExitCode};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use caps::{CapSet, Capability};
-use serde::Serialize;
+use clap::Args;
 
 use super::{
-    exit::Exit,
+    exit::{Exit, fail},
     options::{Output, OutputOptions},
     stream::say,
 };
 use crate::{
+    certify::{CertifyError, examine},
+    cluster::{Access, LiveCluster},
     kernel::{KernelFacts, Symbols},
+    report::{Checked, checked_json, checked_table},
     sensor::Attachment,
     suite::kernel_release,
 };
 
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Finding {
-    what: String,
-    ok: bool,
-    /// Without it nothing works; otherwise something is lost.
-    required: bool,
-    detail: String,
+/// What is looked at.
+#[derive(Args, Clone, Debug)]
+pub(super) struct DoctorOptions {
+    /// A cluster instead of this machine: rights, nodes, Pod Security, sensors, NATS, clocks. Nothing is made in it.
+    #[arg(long)]
+    cluster: bool,
+    /// The kubeconfig, as for kubectl.
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    kubeconfig: Option<PathBuf>,
+    /// Its context.
+    #[arg(long, value_name = "NAME", requires = "cluster")]
+    context: Option<String>,
+    #[command(flatten)]
+    print: OutputOptions,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DoctorError {
+    #[error(transparent)]
+    Certify(#[from] CertifyError),
+    #[error("starting the runtime: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("writing what was found as JSON: {0}")]
+    Json(#[source] serde_json::Error),
+    #[error("writing to standard output: {0}")]
+    Output(#[from] io::Error),
 }
 
 /// Looks, prints, and exits with 4 when something required is missing.
-pub(super) fn main(options: &OutputOptions) -> ExitCode {
-    let findings = look();
-    let text = match options.output {
-        Output::Json => match serde_json::to_string_pretty(&findings) {
-            Ok(text) => text,
-            Err(error) => return super::exit::fail(Exit::Environment, &error),
-        },
-        Output::Table => {
-            let mut text = String::new();
-            for finding in &findings {
-                let mark = match (finding.ok, finding.required) {
-                    (true, _) => "ok",
-                    (false, true) => "MISSING",
-                    (false, false) => "lacking",
-                };
-                let _ = writeln!(
-                    text,
-                    "{mark:<9}{:<26}{}",
-                    finding.what,
-                    crate::report::escape(&finding.detail)
-                );
-            }
-            text
-        }
-    };
-    if let Err(error) = say(&text) {
-        return super::exit::fail(Exit::Environment, &error);
+pub(super) fn main(options: &DoctorOptions) -> ExitCode {
+    match run(options) {
+        Ok(exit) => exit.into(),
+        Err(error) => fail(Exit::Environment, &error),
     }
-    let able = findings.iter().all(|finding| finding.ok || !finding.required);
-    if able { Exit::Good } else { Exit::Environment }.into()
 }
 
-fn look() -> Vec<Finding> {
+fn run(options: &DoctorOptions) -> Result<Exit, DoctorError> {
+    let findings = if options.cluster {
+        look_at_cluster(options)?
+    } else {
+        look()
+    };
+    let text = match options.print.output {
+        Output::Json => checked_json(&findings).map_err(DoctorError::Json)?,
+        Output::Table => checked_table(&findings),
+    };
+    say(&text)?;
+    let is_able = !findings.iter().any(Checked::is_fatal);
+    Ok(if is_able { Exit::Good } else { Exit::Environment })
+}
+
+fn look_at_cluster(options: &DoctorOptions) -> Result<Vec<Checked>, DoctorError> {
+    let access = Access {
+        kubeconfig: options.kubeconfig.clone(),
+        context: options.context.clone(),
+        request_timeout: None,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(DoctorError::Runtime)?;
+    runtime.block_on(async {
+        let live = LiveCluster::find(&access).await.map_err(CertifyError::from)?;
+        Ok(examine(&live).await?)
+    })
+}
+
+fn look() -> Vec<Checked> {
     let facts = KernelFacts::of_kernel();
-    let mut findings = vec![finding("kernel", true, false, &kernel_release(), "")];
-    findings.push(finding(
+    let mut findings = vec![Checked::new("kernel", true, false, &kernel_release(), "")];
+    findings.push(Checked::new(
         "BTF",
         facts.offsets.is_some(),
         true,
         "the kernel's type information is readable",
         "without CONFIG_DEBUG_INFO_BTF (or before Linux 5.14) pods and drops cannot be told apart: every verdict is Inconclusive",
     ));
-    findings.push(finding(
+    findings.push(Checked::new(
         "drop reasons",
         facts.has_drop_reason,
         false,
         "kfree_skb tells why a packet was freed",
         "before Linux 5.17 a drop has no reason: a denied attempt is proven by silence, not by the drop",
     ));
-    findings.push(finding(
+    findings.push(Checked::new(
         "tcx",
         Attachment::of_kernel() == Attachment::Tcx,
         false,
         "programs attach first in line and die with the process",
         "before Linux 6.6 clsact is used: a CNI's program before ours may hide packets, and a killed sensor leaves its filters",
     ));
-    findings.push(finding(
+    findings.push(Checked::new(
         "kernel symbols",
         !Symbols::of_kernel().is_empty(),
         false,
@@ -100,12 +131,12 @@ fn look() -> Vec<Finding> {
 pub(super) fn missing_capabilities() -> Vec<String> {
     capabilities()
         .into_iter()
-        .filter(|finding| finding.required && !finding.ok)
+        .filter(Checked::is_fatal)
         .map(|finding| finding.what)
         .collect()
 }
 
-fn capabilities() -> Vec<Finding> {
+fn capabilities() -> Vec<Checked> {
     let effective = caps::read(None, CapSet::Effective).unwrap_or_default();
     [
         (Capability::CAP_BPF, true, "eBPF maps and programs"),
@@ -130,7 +161,7 @@ fn capabilities() -> Vec<Finding> {
     .into_iter()
     .map(|(capability, required, purpose)| {
         let lack = format!("not held, so not possible: {purpose}");
-        finding(
+        Checked::new(
             &capability.to_string(),
             effective.contains(&capability),
             required,
@@ -141,7 +172,7 @@ fn capabilities() -> Vec<Finding> {
     .collect()
 }
 
-fn tools() -> Vec<Finding> {
+fn tools() -> Vec<Checked> {
     let on_path = |tool: &str| {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path)
@@ -152,14 +183,14 @@ fn tools() -> Vec<Finding> {
         .into_iter()
         .find(|dir| Path::new(dir).join("bridge").is_file() && Path::new(dir).join("host-local").is_file());
     vec![
-        finding(
+        Checked::new(
             "nft",
             on_path("nft"),
             false,
             "the lab's own enforcer",
             "not found, so `lab --enforcer nftables` is not possible; install the package nftables",
         ),
-        finding(
+        Checked::new(
             "CNI plugins",
             plugins.is_some(),
             false,
@@ -167,13 +198,4 @@ fn tools() -> Vec<Finding> {
             "not found, so the lab wires bridges by itself; install the package containernetworking-plugins",
         ),
     ]
-}
-
-fn finding(what: &str, ok: bool, required: bool, good: &str, lack: &str) -> Finding {
-    Finding {
-        what: what.to_owned(),
-        ok,
-        required,
-        detail: if ok { good } else { lack }.to_owned(),
-    }
 }

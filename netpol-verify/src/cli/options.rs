@@ -38,8 +38,8 @@ pub(super) enum Command {
     Lint(LintOptions),
     /// Who may reach whom, from policies alone, and what a change opens and closes.
     Matrix(super::matrix::MatrixArguments),
-    /// What this machine can do, and what each lack costs.
-    Doctor(OutputOptions),
+    /// What this machine or a cluster can do, and what each lack costs.
+    Doctor(super::doctor::DoctorOptions),
     /// What a cluster's CNI really enforces: makes pods of its own, applies a suite's policies, probes every path and
     /// removes all of it again; or, with --existing, probes between the pods that are there.
     Certify(super::certify::CertifyOptions),

@@ -1,6 +1,7 @@
 //! The run as one document, and its renderers: a table for people, JSON for machines. Knows findings and nothing
 //! behind them.
 
+mod checked;
 mod closing;
 mod document;
 mod escape;
@@ -13,6 +14,7 @@ mod run;
 mod summary;
 mod table;
 
+pub use checked::{Checked, checked_json, checked_table};
 pub(crate) use closing::wrapped;
 pub use document::{
     Coverage, Environment, Intent, KIND, Losses, Policies, Problem, Run, Stage, Tool, VERSION, Wanted,

@@ -14,6 +14,8 @@ mod cluster_access;
 mod cluster_certify;
 // `explain`, `matrix` and `lint` on the cluster of a kubeconfig.
 mod cluster_commands;
+// `doctor --cluster`: rights, kernels, Pod Security, another run.
+mod cluster_doctor;
 // What deploy/install.yaml asks of a real API server, and which rights come of it.
 mod cluster_install;
 // A live cluster is read through a real API server, and gives the same answers as its manifests.

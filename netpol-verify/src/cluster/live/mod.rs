@@ -25,6 +25,7 @@ mod watch;
 pub use connect::{Access, LiveCluster};
 pub use error::{Denied, LiveError};
 pub use followed::Followed;
+pub use resource::{Needed, needed};
 pub use standing::Standing;
 pub use told::Told;
 pub use watch::Watching;

@@ -79,6 +79,29 @@ pub(super) const RESOURCES: [Resource; 9] = [
     ),
 ];
 
+/// A resource that reading a cluster needs, for who says what a right is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The resource.
+    pub resource: &'static str,
+    /// What an answer lacks without it; `None` where there is no answer without it.
+    pub cost: Option<&'static str>,
+    /// Whether only clusters that installed it serve it.
+    pub is_optional: bool,
+}
+
+/// All that reading a cluster needs.
+pub fn needed() -> impl Iterator<Item = Needed> {
+    RESOURCES.iter().map(|resource| Needed {
+        group: resource.group,
+        resource: resource.plural,
+        cost: Some(resource.cost()).filter(|cost| !cost.is_empty()),
+        is_optional: matches!(resource.need, Need::Served(_)),
+    })
+}
+
 const fn row(
     group: &'static str,
     version: &'static str,
