@@ -51,13 +51,13 @@ impl Testbed {
         Ok(testbed)
     }
 
-    fn script(&self, name: &str) -> Command {
+    pub(crate) fn script(&self, name: &str) -> Command {
         let mut script = Command::new("bash");
         script.arg(self.scripts.join(name)).env("T", &self.folder);
         script
     }
 
-    fn run(&self, mut command: Command) -> Result<String> {
+    pub(crate) fn run(&self, mut command: Command) -> Result<String> {
         let done = command.output()?;
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
         ensure!(
