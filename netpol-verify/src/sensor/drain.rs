@@ -246,12 +246,12 @@ impl Drainer {
             functions: std::mem::take(&mut self.fresh),
             heard: self.shared.heard(),
         };
-        if let Err(rejected) = self.bus.publish(Message::Batch(batch)) {
-            if let Message::Batch(batch) = *rejected.message {
-                let totals = Arc::make_mut(&mut self.totals);
-                totals.not_published += u64::try_from(batch.len()).unwrap_or(u64::MAX);
-                self.fresh = batch.functions;
-            }
+        if let Err(rejected) = self.bus.publish(Message::Batch(batch))
+            && let Message::Batch(batch) = *rejected.message
+        {
+            let totals = Arc::make_mut(&mut self.totals);
+            totals.not_published += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+            self.fresh = batch.functions;
         }
     }
 

@@ -199,9 +199,6 @@ authorization {{
     }
 
     /// How one of that role reaches it.
-    ///
-    /// # Panics
-    /// Never: it has a port once it was started.
     #[must_use]
     pub fn access(&self, role: Role) -> NatsAccess {
         let user = match role {

@@ -37,10 +37,16 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "certify",
+        &[
+            "bus", "sensor", "flow", "cluster", "policy", "judge", "finding", "report", "suite", "verifier",
+        ],
+    ),
+    (
         "cli",
         &[
             "kernel", "bus", "sensor", "observe", "flow", "cluster", "policy", "judge", "finding", "report",
-            "oracle", "lint", "lab", "suite", "verifier",
+            "oracle", "lint", "lab", "suite", "verifier", "certify",
         ],
     ),
 ];
@@ -56,9 +62,10 @@ const DOORS: &[(&str, &[&str])] = &[
             "lab/enforcer/",
             "lab/fault/",
             "lint/written.rs",
+            "certify/",
         ],
     ),
-    ("kube", &["cluster/live/", "oracle/matrix/labels.rs"]),
+    ("kube", &["cluster/live/", "certify/", "oracle/matrix/labels.rs"]),
     ("netpol_verify_ebpf", &["sensor/", "bus/", "observe/", "suite/"]),
     ("aya", &["sensor/", "kernel/"]),
     ("async_nats", &["bus/nats/"]),
@@ -71,11 +78,18 @@ const DOORS: &[(&str, &[&str])] = &[
 
 /// Who may ask what time it is; everything else is told.
 const CLOCKS: &[(&str, &[&str])] = &[
-    ("Instant::now", &["verifier/prober.rs"]),
+    // tokio's: deadlines of waiting, no times of packets.
+    ("Instant::now", &["verifier/prober.rs", "certify/"]),
     ("SystemTime::now", &[]),
     ("clock_gettime(", &["net/clock.rs"]),
-    ("Clock.now", &["sensor/", "suite/", "verifier/", "cli/"]),
-    ("Timestamp::now", &["sensor/", "suite/", "verifier/", "cli/"]),
+    (
+        "Clock.now",
+        &["sensor/", "suite/", "verifier/", "certify/", "cli/"],
+    ),
+    (
+        "Timestamp::now",
+        &["sensor/", "suite/", "verifier/", "certify/", "cli/"],
+    ),
 ];
 
 fn product() -> Vec<Source> {

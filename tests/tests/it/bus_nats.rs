@@ -1,6 +1,11 @@
 //! What sensors say through a real NATS server: order, content, restarts, losses.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use netpol_verify::{
@@ -72,7 +77,7 @@ fn interface(number: u32) -> WatchedInterface {
         pods: BTreeSet::from([format!("pod-{number}")]),
         ifindex: Ifindex(number),
         ifname: "eth0".to_owned(),
-        addresses: vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()],
+        addresses: vec![Ipv4Addr::new(10, 0, 0, 1).into(), Ipv6Addr::LOCALHOST.into()],
         state: InterfaceState::Failed {
             why: "no \u{7f} reason".to_owned(),
         },

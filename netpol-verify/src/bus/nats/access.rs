@@ -63,8 +63,8 @@ impl Role {
     /// Where answers to it go.
     pub(super) const fn inbox(self) -> &'static str {
         match self {
-            Self::Sensor => "_INBOX",
-            Self::Verifier => "_INBOX_VERIFIER",
+            Self::Sensor => "_INBOX.npv-sensor",
+            Self::Verifier => "_INBOX.npv-verifier",
         }
     }
 }

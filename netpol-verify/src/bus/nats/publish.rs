@@ -1,6 +1,9 @@
 //! The sensor's end: a queue that never blocks, and one task that has it stored in order, frame by frame.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_nats::jetstream::{self, context::PublishErrorKind, message::PublishMessage};
 use tokio::{
@@ -71,6 +74,7 @@ impl NatsBus {
             nats,
             shared: shared.clone(),
             carried: None,
+            run: RandomState::new().hash_one(0),
             frames: 0,
             said: Repeats::default(),
         };
@@ -105,18 +109,15 @@ impl Bus for NatsBus {
     fn publish(&self, message: Message) -> Result<(), Rejected> {
         let reject = |gone, message| {
             self.shared.counts.send_modify(|counts| counts.rejected += 1);
-            Err(Rejected {
-                gone,
-                message: Box::new(message),
-            })
+            Err(Rejected { gone, message })
         };
         if self.task.is_finished() {
-            return reject(true, message);
+            return reject(true, Box::new(message));
         }
         // Without a subject it could not be sent however long it waited.
         if subject::sensor(&message.origin().node).is_none() {
             tracing::error!(node = ?message.origin().node, "That is no name of a node; what it says cannot be sent.");
-            return reject(false, message);
+            return reject(false, Box::new(message));
         }
         let taken = self.shared.queue().push(message);
         match taken {
@@ -150,6 +151,8 @@ struct Publisher {
     shared: Arc<Shared>,
     /// Did not fit into the last frame.
     carried: Option<(Piece, usize)>,
+    /// Drawn at random, so that no other bus's frames are taken for this one's, whatever their sensor's session.
+    run: u64,
     frames: u64,
     said: Repeats,
 }
@@ -201,7 +204,7 @@ impl Publisher {
         let origin = origin?;
         let messages = u64::try_from(pieces.len()).unwrap_or(u64::MAX);
         self.frames += 1;
-        let id = format!("{}-{:x}-{}", origin.node, origin.session, self.frames);
+        let id = format!("{}-{:x}-{}", origin.node, self.run, self.frames);
         // The name was looked at before it was queued.
         let frame = wire::join(&origin, pieces)?;
         Some(Group {

@@ -47,7 +47,7 @@ impl Queue {
     }
 
     /// Takes a message, or gives it back.
-    pub(super) fn push(&mut self, message: Message) -> Result<(), Message> {
+    pub(super) fn push(&mut self, message: Message) -> Result<(), Box<Message>> {
         let cost = cost(&message);
         let bytes = self.bytes.saturating_add(cost);
         let fits = match &message {
@@ -58,7 +58,7 @@ impl Queue {
         };
         // One that is larger than everything is somebody's choice of limits: it may pass alone.
         if !fits && self.bytes > 0 {
-            return Err(message);
+            return Err(Box::new(message));
         }
         self.bytes = bytes;
         self.messages.push_back((message, cost));

@@ -8,7 +8,8 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{
     queue::{Queue, QueueLimits},
-    wire::{Frame, Piece, Refusal, join, read},
+    refusal::Refusal,
+    wire::{Frame, Piece, join, read},
 };
 use crate::{
     bus::{
@@ -170,7 +171,7 @@ fn an_index_too_long_for_a_header_goes_before_the_bodies() {
     };
     let mut batch = heartbeat(losses);
     batch.records = vec![9; RECORD_SIZE].into();
-    let said = vec![Message::Batch(batch.clone()), Message::Batch(batch)];
+    let said = [Message::Batch(batch.clone()), Message::Batch(batch)];
     for said in [&said[..], &said[..1]] {
         let frame = framed(said);
         assert!(frame.headers.get("Npv-Index").is_none());

@@ -8,7 +8,10 @@ use bytes::{Bytes, BytesMut};
 use netpol_verify_ebpf::RECORD_SIZE;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::subject;
+use super::{
+    refusal::{FORMAT, Refusal, quoted},
+    subject,
+};
 use crate::{
     bus::{
         Announcement, Batch, Heard, LossTotals, Message, NodeFacts, Origin, Roster, SensorFacts,
@@ -17,8 +20,6 @@ use crate::{
     net::KernelTime,
 };
 
-/// Changes with every change of what is below; a reader refuses another one.
-const FORMAT: &str = "1";
 const FORMAT_HEADER: &str = "Npv-Format";
 const INDEX_HEADER: &str = "Npv-Index";
 /// Instead of the index: so many bytes of the payload are it.
@@ -31,61 +32,6 @@ pub(super) const TOGETHER: usize = 256;
 const INDEX_LIMIT: usize = 4 * 1024 * 1024;
 /// Verifiers at once; a sensor keeps 16.
 const HEARD_LIMIT: usize = 64;
-/// What a refusal may repeat of what it refuses.
-const QUOTED: usize = 64;
-
-/// What came from the bus makes no sense.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It is of another version, or not from a sensor.
-    #[error("its format is {found:?}, not {FORMAT:?}")]
-    Format {
-        /// What it says.
-        found: String,
-    },
-    /// Its index cannot be read.
-    #[error("its index cannot be read: {cause}")]
-    Index {
-        /// Why not.
-        cause: String,
-    },
-    /// It says that it is from another node than its subject allows.
-    #[error("it claims to come from node {claimed:?} on the subject {subject:?}")]
-    Origin {
-        /// The node.
-        claimed: String,
-        /// Where it came.
-        subject: String,
-    },
-    /// The lengths do not add up.
-    #[error("its index speaks of {said} bytes, and it has {found}")]
-    Length {
-        /// By the index.
-        said: usize,
-        /// As they are.
-        found: usize,
-    },
-    /// The records are not whole.
-    #[error("{bytes} bytes are no number of records of {RECORD_SIZE}")]
-    Records {
-        /// Their bytes.
-        bytes: usize,
-    },
-    /// There is too much in it.
-    #[error("it has more {what} than a sensor ever says")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-    },
-    /// A body cannot be read.
-    #[error("its {what} cannot be read: {cause}")]
-    Body {
-        /// What it should be.
-        what: &'static str,
-        /// Why not.
-        cause: String,
-    },
-}
 
 /// As it is sent.
 #[derive(Clone, Debug)]
@@ -370,9 +316,4 @@ fn body_of<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, Re
         what,
         cause: quoted(&error.to_string()),
     })
-}
-
-/// The beginning of something hostile.
-fn quoted(text: &str) -> String {
-    text.chars().take(QUOTED).collect()
 }

@@ -361,3 +361,5 @@ fn place(netns: Netns, ifindex: Ifindex, dropped: Dropped) -> DropPlace {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_random;

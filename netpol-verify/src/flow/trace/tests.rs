@@ -2,8 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use proptest::prelude::*;
-
 use super::{AnswerSeen, Trace, Window};
 use crate::{
     bus::{Batch, InterfaceState, LossTotals, Origin, WatchedInterface},
@@ -17,9 +15,9 @@ use crate::{
     observe::{AnswerKind, DropClass, Dropped},
 };
 
-const A: Netns = of_node(1);
-const B: Netns = of_node(2);
-const NODE: Netns = of_node(9);
+pub(super) const A: Netns = of_node(1);
+pub(super) const B: Netns = of_node(2);
+pub(super) const NODE: Netns = of_node(9);
 
 const fn of_node(cookie: u64) -> Netns {
     Netns {
@@ -38,7 +36,7 @@ const PROVEN: u64 = 100_000;
 
 /// One sighting, at a time after the start.
 #[derive(Clone, Copy, Debug)]
-enum Saw {
+pub(super) enum Saw {
     Sent(u64),
     Delivered(u64, Netns),
     Drop(u64, DropClass),
@@ -48,8 +46,8 @@ enum Saw {
 }
 use Saw::{Delivered, Drop, ReplyBack, ReplyDrop, ReplySent, Sent};
 
-const ACCEPT: AnswerSeen = AnswerSeen::Tcp(AnswerKind::Accept);
-const REFUSE: AnswerSeen = AnswerSeen::Tcp(AnswerKind::Refuse);
+pub(super) const ACCEPT: AnswerSeen = AnswerSeen::Tcp(AnswerKind::Accept);
+pub(super) const REFUSE: AnswerSeen = AnswerSeen::Tcp(AnswerKind::Refuse);
 
 fn dropped(class: DropClass) -> Dropped {
     Dropped {
@@ -69,7 +67,7 @@ fn place(class: DropClass) -> DropPlace {
     }
 }
 
-fn trace(sightings: &[Saw]) -> Trace {
+pub(super) fn trace(sightings: &[Saw]) -> Trace {
     let at = |after: u64| KernelTime(STARTED + after);
     let mut trace = Trace::default();
     for saw in sightings {
@@ -127,12 +125,12 @@ fn nodes(watched: &[Netns], totals: &LossTotals, proven: u64) -> Nodes {
 
 /// A window, and how far the sensors' proof reaches.
 #[derive(Clone, Copy)]
-struct Asked {
+pub(super) struct Asked {
     window: Window,
     proven: u64,
 }
 
-const WINDOW: Asked = Asked {
+pub(super) const WINDOW: Asked = Asked {
     window: Window {
         source: A,
         destination: Some(B),
@@ -141,7 +139,13 @@ const WINDOW: Asked = Asked {
     proven: PROVEN,
 };
 
-fn ask(saw: &Trace, protocol: Protocol, asked: Asked, watched: &[Netns], totals: &LossTotals) -> Outcome {
+pub(super) fn ask(
+    saw: &Trace,
+    protocol: Protocol,
+    asked: Asked,
+    watched: &[Netns],
+    totals: &LossTotals,
+) -> Outcome {
     saw.outcome(
         protocol,
         asked.window,
@@ -150,7 +154,7 @@ fn ask(saw: &Trace, protocol: Protocol, asked: Asked, watched: &[Netns], totals:
     )
 }
 
-fn outcome_of(sightings: &[Saw], protocol: Protocol, asked: Asked) -> Outcome {
+pub(super) fn outcome_of(sightings: &[Saw], protocol: Protocol, asked: Asked) -> Outcome {
     ask(
         &trace(sightings),
         protocol,
@@ -171,7 +175,7 @@ fn outcome(sightings: &[Saw]) -> Outcome {
     outcome_of(sightings, Protocol::Tcp, WINDOW)
 }
 
-const fn proven_for(nanos: u64) -> Asked {
+pub(super) const fn proven_for(nanos: u64) -> Asked {
     Asked {
         proven: STARTED + nanos,
         ..WINDOW
@@ -534,72 +538,4 @@ fn what_did_not_leave_is_never_blocked() {
         ),
         "another pod sent it: {found:?}"
     );
-}
-
-fn class() -> impl Strategy<Value = DropClass> {
-    prop_oneof![
-        Just(DropClass::Policy),
-        Just(DropClass::Neighbour),
-        Just(DropClass::Endpoint),
-        Just(DropClass::Unclassified),
-    ]
-}
-
-fn seen() -> impl Strategy<Value = AnswerSeen> {
-    prop_oneof![
-        Just(ACCEPT),
-        Just(REFUSE),
-        Just(AnswerSeen::Datagram),
-        any::<u8>().prop_map(AnswerSeen::Unreachable),
-    ]
-}
-
-fn sighting() -> impl Strategy<Value = fn(u64, DropClass, AnswerSeen) -> Saw> {
-    prop_oneof![
-        Just((|at, _, _| Sent(at)) as fn(u64, DropClass, AnswerSeen) -> Saw),
-        Just((|at, _, _| Delivered(at, B)) as fn(u64, DropClass, AnswerSeen) -> Saw),
-        Just((|at, _, _| Delivered(at, NODE)) as fn(u64, DropClass, AnswerSeen) -> Saw),
-        Just((|at, class, _| Drop(at, class)) as fn(u64, DropClass, AnswerSeen) -> Saw),
-        Just((|at, _, _| ReplySent(at)) as fn(u64, DropClass, AnswerSeen) -> Saw),
-        Just((|at, _, seen| ReplyBack(at, seen)) as fn(u64, DropClass, AnswerSeen) -> Saw),
-        Just((|at, class, _| ReplyDrop(at, class)) as fn(u64, DropClass, AnswerSeen) -> Saw),
-    ]
-}
-
-/// Sightings at moments of their own, and the same in another order.
-fn shuffled() -> impl Strategy<Value = (Vec<Saw>, Vec<Saw>)> {
-    proptest::collection::vec((sighting(), class(), seen()), 0..10)
-        .prop_map(|made| -> Vec<Saw> {
-            (1..)
-                .zip(made)
-                .map(|(at, (make, class, seen))| make(at * 7, class, seen))
-                .collect()
-        })
-        .prop_flat_map(|saw| (Just(saw.clone()), Just(saw).prop_shuffle()))
-}
-
-proptest! {
-    #[test]
-    fn the_order_in_which_sightings_arrive_does_not_matter(
-        (saw, other) in shuffled(),
-        proven in 0_u64..400,
-        udp in any::<bool>(),
-    ) {
-        let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
-        prop_assert_eq!(
-            outcome_of(&saw, protocol, proven_for(proven)),
-            outcome_of(&other, protocol, proven_for(proven))
-        );
-    }
-
-    /// The first rule of the house: no denial out of a window that is blind.
-    #[test]
-    fn a_blind_window_never_tells_silence_or_a_rejection((saw, _) in shuffled()) {
-        for watched in [&[A][..], &[B], &[]] {
-            let found = ask(&trace(&saw), Protocol::Tcp, WINDOW, watched, &LossTotals::default());
-            prop_assert!(found != Outcome::Unanswered);
-            let ends = trace(&saw).network_drops().count() >= trace(&saw).sent_count(A);
-            prop_assert!(ends || !matches!(found, Outcome::Rejected { .. }), "{:?}", found);
-        }
-    }
 }
