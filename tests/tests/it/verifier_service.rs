@@ -13,7 +13,7 @@ use netpol_verify::{
     lab::Netns,
     net::Protocol,
     sensor::{NetnsPath, Probe, ProbeSocket},
-    verifier::KeptFinding,
+    verifier::{JudgedLine, KeptFinding},
 };
 use netpol_verify_tests::{ApiServer, NatsServer, Npv, Outpost, Pair, Running};
 use nix::sys::signal::Signal;
@@ -215,6 +215,35 @@ impl Drop for World {
     }
 }
 
+/// `watch` shows the next leak, in a line for people and in one for programs.
+fn watched(world: &mut World) -> Result<()> {
+    let mut readers = Vec::new();
+    for words in ["-o table", "-A -o jsonl"] {
+        let words = format!("watch --url http://{LISTEN} --verdict leak {words}");
+        readers.push(world.netns.run(|| Npv::new(&words)?.start())??);
+    }
+    let count = leaks(world)?.iter().map(|leak| leak.count).sum::<u64>();
+    // Whoever starts late sees a later one.
+    world.send_until("more leaks", |world| {
+        Ok(leaks(world)?.iter().map(|leak| leak.count).sum::<u64>() >= count + 4)
+    })?;
+    let mut said = Vec::new();
+    for reader in readers {
+        reader.signal(Signal::SIGINT)?;
+        said.push(reader.wait()?.expect(0)?.out);
+    }
+    let [table, lines] = said.as_slice() else {
+        bail!("two readers, two answers")
+    };
+    ensure!(
+        table.starts_with("TIME") && table.contains("Leak NPV001") && table.contains("shop/deny (ingress)"),
+        "{table}"
+    );
+    let line: JudgedLine = serde_json::from_str(lines.lines().next().context("no line")?)?;
+    assert_eq!(line.code.as_deref(), Some("NPV001"));
+    Ok(())
+}
+
 fn leaks(world: &World) -> Result<Vec<KeptFinding>> {
     world.findings("verdict=leak&namespace=shop")
 }
@@ -241,6 +270,7 @@ fn what_is_denied_and_arrives_is_a_leak_and_an_outage_makes_it_inconclusive_unti
     );
     assert_eq!(leak.last_evidence.port, 80);
     ensure!(world.findings("verdict=leak&namespace=other")?.is_empty());
+    watched(&mut world)?;
     assert_eq!(world.status("/v1/findings?verdict=leaks")?, 400);
 
     // The API server dies: what is denied may be allowed by now.
