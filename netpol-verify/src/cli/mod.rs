@@ -17,6 +17,7 @@ mod secrets;
 mod sensor;
 mod stream;
 mod verifier;
+mod watch;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 
@@ -52,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Certify(options) => certify::main(&options),
         Command::Sensor(options) => sensor::main(&options),
         Command::Verifier(options) => verifier::main(&options),
+        Command::Watch(options) => watch::main(&options),
         Command::Secrets(options) => secrets::main(&options),
         Command::Pause => pause::main(),
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),

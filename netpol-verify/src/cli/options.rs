@@ -48,6 +48,8 @@ pub(super) enum Command {
     Sensor(super::sensor::SensorOptions),
     /// What all sensors see, judged by the cluster's policies: findings and figures over HTTP. Reads the Kubernetes API.
     Verifier(super::verifier::VerifierOptions),
+    /// Verdicts on a cluster's traffic as they are given. Sends nothing.
+    Watch(super::watch::WatchOptions),
     /// Print a Secret with fresh credentials of NATS, for `kubectl apply -f -`.
     Secrets(super::secrets::SecretsOptions),
     /// Do nothing until told to end: the process of pods that are only there to be probed.

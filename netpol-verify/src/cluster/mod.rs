@@ -31,7 +31,7 @@ pub use admin::{
 };
 pub(crate) use convert::NAMESPACE_NAME_LABEL;
 pub(crate) use dns_name::is_dns_subdomain;
-pub use live::{Access, Denied, Followed, LiveCluster, LiveError, Standing, Told, Watching};
+pub use live::{Access, Denied, Followed, Lines, LiveCluster, LiveError, Standing, Told, Watching};
 pub use locator::Locator;
 pub use manifest::Loaded;
 pub use model::{

@@ -10,6 +10,8 @@
 mod appraisal;
 mod board;
 mod destination;
+#[cfg(test)]
+mod destination_tests;
 mod ears;
 mod elsewhere;
 mod folds;
@@ -41,6 +43,7 @@ pub use line::Line;
 pub use local::LocalSensors;
 pub use passive::{Judged, Limits, NotJudged, Passive};
 pub use prober::{ClusterProber, Decided, Order, ProbingError};
+pub(crate) use query::verdicts;
 pub use query::{ParseQueryError, Query};
 pub use service::{BusState, Service, ServiceError};
 pub use settle::{LastChange, Stands, stands};
