@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    api::{Cluster, NAMESPACE, POD, SECRET},
+    api::{Cluster, NAMESPACE, POD, SECRET, read},
     error::CertifyError,
     install::{self, HOME, Images, Installed, SECRET_NAME},
     lease::Lease,
@@ -74,6 +74,7 @@ pub async fn certify(
     progress("taking the lease");
     install::ensure_home(&cluster, &run).await?;
     let lease = Lease::acquire(&cluster, HOME, &holder).await?;
+    let cluster = cluster.patient();
     let work = work(live, &cluster, request, &run, &lease, progress);
     let done = tokio::select! {
         done = work => done,
@@ -216,7 +217,7 @@ async fn wait_for_pods(
     let until = tokio::time::Instant::now() + PODS;
     loop {
         prober.listen(Duration::from_millis(300)).await?;
-        let (snapshot, _) = live.load().await?.into_snapshot();
+        let (snapshot, _) = read(live).await?.into_snapshot();
         let identity = identity(prober, &snapshot);
         let mut missing = Vec::new();
         for pod in &world.pods {

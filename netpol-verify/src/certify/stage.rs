@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{error::CertifyError, world::World};
+use super::{api::read, error::CertifyError, world::World};
 use crate::{
     bus::Sensors,
     cluster::{ClusterState, LiveCluster, ObjectName, Problem},
@@ -113,7 +113,7 @@ impl<S: Sensors> Probing<'_, S> {
         stage: &str,
         patterns: &[ProbePattern],
     ) -> Result<StageResult, CertifyError> {
-        let (state, mut problems) = self.live.load().await?.into_state();
+        let (state, mut problems) = read(self.live).await?.into_state();
         let snapshot = state.snapshot();
         let (set, more) = compile(&snapshot);
         problems.extend(more);

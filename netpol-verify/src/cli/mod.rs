@@ -21,7 +21,7 @@ mod watch;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 use tracing_subscriber::EnvFilter;
 
 use options::{Arguments, Command};
@@ -30,13 +30,14 @@ use options::{Arguments, Command};
 #[must_use]
 pub fn main() -> ExitCode {
     // Usage errors leave with 2, as clap does by itself.
-    let arguments = Arguments::parse();
+    let arguments = parse();
     let filter = EnvFilter::try_from_env("NETPOL_VERIFY_LOG").unwrap_or_else(|_| {
         EnvFilter::new(if arguments.verbose {
             "netpol_verify=debug"
         } else {
             // kube logs as an error what it returns as one, which is then said twice.
-            "warn,kube_client=off"
+            // So does NATS's client what the bus says.
+            "warn,kube_client=off,async_nats=off"
         })
     });
     tracing_subscriber::fmt()
@@ -59,4 +60,18 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
         Command::Man { out } => manual::man(out.as_deref(), Arguments::command()),
     }
+}
+
+/// The command line. As a plugin of kubectl, which runs `kubectl-netpol_verify`, usage speaks of `kubectl netpol-verify`.
+fn parse() -> Arguments {
+    let mut command = Arguments::command();
+    let called = std::env::args_os().next().unwrap_or_default();
+    let is_plugin = std::path::Path::new(&called)
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("kubectl-"));
+    if is_plugin {
+        command = command.bin_name("kubectl netpol-verify");
+    }
+    let matches = command.get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }

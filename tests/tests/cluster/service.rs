@@ -66,7 +66,7 @@ fn until_found(testbed: &Testbed, to: &str, address: &str, code: &str) -> Result
             "x",
             "a",
             "-c",
-            "x-80",
+            "tcp-80",
             "--",
             "/agnhost",
             "connect",
