@@ -81,7 +81,7 @@ pub async fn certify(
         () = stop => Err(CertifyError::Interrupted),
     };
     progress("removing what was made");
-    let cleaned = tokio::time::timeout(CLEANING, clean(&cluster, lease, request.keep)).await;
+    let cleaned = tokio::time::timeout(CLEANING, clean(&cluster, &run, lease, request.keep)).await;
     let cleaned = cleaned.unwrap_or_else(|_| {
         Err(CertifyError::Left {
             left: "what this run made".to_owned(),
@@ -99,9 +99,13 @@ pub async fn certify(
     }
 }
 
-/// Everything of every run goes: the lease says that no other is at work.
-async fn clean(cluster: &Cluster, lease: Lease, keep: bool) -> Result<(), CertifyError> {
-    let left = clean_runs(cluster).await;
+/// Everything of every run goes: the lease says that no other is at work. Without it only what is surely ours.
+async fn clean(cluster: &Cluster, run: &str, lease: Lease, keep: bool) -> Result<(), CertifyError> {
+    if let Err(lost) = lease.check() {
+        tracing::warn!(%lost, "What is installed is left to the run that holds the lease now.");
+        return clean_runs(cluster, &format!("{RUN_LABEL}={run}")).await;
+    }
+    let left = clean_runs(cluster, RUN_LABEL).await;
     if !keep {
         install::remove(cluster).await?;
     }
@@ -110,8 +114,8 @@ async fn clean(cluster: &Cluster, lease: Lease, keep: bool) -> Result<(), Certif
     left
 }
 
-async fn clean_runs(cluster: &Cluster) -> Result<(), CertifyError> {
-    let namespaces = cluster.list(NAMESPACE, None, RUN_LABEL).await?;
+async fn clean_runs(cluster: &Cluster, labels: &str) -> Result<(), CertifyError> {
+    let namespaces = cluster.list(NAMESPACE, None, labels).await?;
     for namespace in &namespaces {
         cluster
             .delete(&super::api::typed(NAMESPACE, namespace.clone()))
@@ -133,7 +137,7 @@ async fn work(
 ) -> Result<Run, CertifyError> {
     let started = Timestamp::now();
     // What an earlier run left that was killed.
-    clean_runs(cluster).await?;
+    clean_runs(cluster, RUN_LABEL).await?;
     let mut homes = nodes::usable(cluster).await?;
     homes.truncate(request.nodes.max(1));
     let cni = match &request.cni {
