@@ -8,6 +8,7 @@ mod input;
 mod intent;
 mod lab;
 mod lint;
+mod log;
 mod manual;
 mod matrix;
 mod nats;
@@ -19,10 +20,9 @@ mod stream;
 mod verifier;
 mod watch;
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
-use tracing_subscriber::EnvFilter;
 
 use options::{Arguments, Command};
 
@@ -31,20 +31,7 @@ use options::{Arguments, Command};
 pub fn main() -> ExitCode {
     // Usage errors leave with 2, as clap does by itself.
     let arguments = parse();
-    let filter = EnvFilter::try_from_env("NETPOL_VERIFY_LOG").unwrap_or_else(|_| {
-        EnvFilter::new(if arguments.verbose {
-            "netpol_verify=debug"
-        } else {
-            // kube logs as an error what it returns as one, which is then said twice.
-            // So does NATS's client what the bus says.
-            "warn,kube_client=off,async_nats=off"
-        })
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    log::start(arguments.verbose);
     match arguments.command {
         Command::Lab(command) => lab::main(command),
         Command::Explain(options) => explain::main(&options),

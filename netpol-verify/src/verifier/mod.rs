@@ -12,6 +12,7 @@ mod board;
 mod destination;
 #[cfg(test)]
 mod destination_tests;
+mod doubt;
 mod ears;
 mod elsewhere;
 mod folds;
@@ -31,6 +32,7 @@ mod services;
 mod settle;
 mod share;
 mod trust;
+mod wording;
 mod world;
 
 pub use board::{Board, Status};
