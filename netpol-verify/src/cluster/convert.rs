@@ -186,11 +186,7 @@ impl Report<'_> {
             .as_ref()
             .and_then(|spec| serde_json::to_value(spec).ok());
         if let (Some(written), Some(stored)) = (spec, stored) {
-            let mut unknown = Vec::new();
-            lost_fields(&written, &stored, &FieldPath::of("spec"), &mut unknown);
-            for path in unknown {
-                self.problem(&path, "NetworkPolicy v1 has no such field; it is ignored, as the API server drops it: check its spelling");
-            }
+            self.lost(&written, &stored, "NetworkPolicy v1");
         }
         // Trimmed to what names and selects it: managed fields and annotations of hostile size go nowhere.
         let metadata = std::mem::take(&mut object.metadata);
@@ -205,6 +201,18 @@ impl Report<'_> {
             object: Arc::new(object),
             place: self.source.place(),
         }))
+    }
+
+    /// A problem for each field of `spec` that was written and did not survive: `stored` is what `what` made of it.
+    pub(super) fn lost(&mut self, written: &Value, stored: &Value, what: &str) {
+        let mut lost = Vec::new();
+        lost_fields(written, stored, &FieldPath::of("spec"), &mut lost);
+        for path in lost {
+            self.problem(
+                &path,
+                format!("{what} has no such field here; it is ignored, as the API server drops it: check its spelling"),
+            );
+        }
     }
 
     pub(super) fn checked_name(&mut self, name: Option<String>) -> Option<String> {
@@ -384,7 +392,7 @@ fn loose_name(kind: Kind, value: &Value) -> Option<String> {
 }
 
 /// The fields that were written and did not survive the typed object.
-pub(super) fn lost_fields(written: &Value, stored: &Value, path: &FieldPath, lost: &mut Vec<FieldPath>) {
+fn lost_fields(written: &Value, stored: &Value, path: &FieldPath, lost: &mut Vec<FieldPath>) {
     match (written, stored) {
         (Value::Object(written), Value::Object(stored)) => {
             for (key, value) in written.iter().filter(|(_, value)| !value.is_null()) {
