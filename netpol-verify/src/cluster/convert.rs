@@ -39,11 +39,11 @@ pub(crate) fn object(
 ) -> Option<Object> {
     let mut report = Report {
         kind,
-        name: None,
+        name: loose_name(kind, &value),
+        part: FieldPath::default(),
         source,
         out,
     };
-    report.name = loose_name(kind, &value);
     // A custom resource's schema refuses nulls instead.
     if !matches!(kind, Kind::AdminPolicy(_)) {
         nulls::filled(&mut value);
@@ -64,13 +64,15 @@ pub(crate) fn object(
 pub(crate) fn template(
     workload: &str,
     path: &str,
-    value: Value,
+    mut value: Value,
     source: &Source<'_>,
     out: &mut Vec<Problem>,
 ) -> Option<workload::Template> {
+    nulls::filled(&mut value);
     let mut report = Report {
         kind: Kind::Pod,
         name: loose_name(Kind::Pod, &value).map(|name| format!("{name} of its {workload}")),
+        part: FieldPath::default(),
         source,
         out,
     };
@@ -81,14 +83,22 @@ pub(crate) fn template(
 pub(super) struct Report<'a> {
     kind: Kind,
     name: Option<String>,
+    /// Where in the object paths begin: at its top, or at a workload's template.
+    part: FieldPath,
     source: &'a Source<'a>,
     out: &'a mut Vec<Problem>,
 }
 
 impl Report<'_> {
     pub(super) fn problem(&mut self, path: &FieldPath, message: impl Into<String>) {
-        let problem = self.source.problem(Some(self.object()), path, message.into());
+        let path = self.part.then(path);
+        let problem = self.source.problem(Some(self.object()), &path, message.into());
         self.out.push(problem);
+    }
+
+    /// From here on paths begin at this part of the object.
+    pub(super) fn within(&mut self, part: FieldPath) {
+        self.part = part;
     }
 
     /// A problem that makes the object as good as absent.

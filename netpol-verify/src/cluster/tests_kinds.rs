@@ -326,3 +326,17 @@ fn a_baseline_rule_is_not_told_to_pass() {
         "{problems:?}"
     );
 }
+
+#[test]
+fn a_template_is_read_as_the_api_server_reads_it_and_named_by_its_own_line() {
+    let (snapshot, problems) = read(
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: web, labels: {team: }}\nspec:\n  jobTemplate:\n    spec:\n      template:\n        metadata: {labels: {app: }}\n        spec:\n          containers:\n          - ports:\n            - containerPort: 99999",
+    );
+    assert_eq!(snapshot.pods[0].labels["app"], "");
+    assert_eq!(
+        problems,
+        [
+            "t.yaml:12: Pod default/web of its CronJob: spec.jobTemplate.spec.template.spec.containers[0].ports[0].containerPort: expected a port from 1 to 65535, found 99999; the port is left out"
+        ]
+    );
+}
