@@ -39,7 +39,7 @@ pub(crate) fn object(
 ) -> Option<Object> {
     let mut report = Report {
         kind,
-        name: loose_name(kind, &value),
+        name: loose_name(kind, &value, source),
         part: FieldPath::default(),
         source,
         out,
@@ -71,7 +71,7 @@ pub(crate) fn template(
     nulls::filled(&mut value);
     let mut report = Report {
         kind: Kind::Pod,
-        name: loose_name(Kind::Pod, &value).map(|name| format!("{name} of its {workload}")),
+        name: loose_name(Kind::Pod, &value, source).map(|name| format!("{name} of its {workload}")),
         part: FieldPath::default(),
         source,
         out,
@@ -387,13 +387,14 @@ pub(crate) fn api_protocol(text: &str) -> Result<crate::net::Protocol, String> {
 }
 
 /// The name for messages, before anything was checked.
-fn loose_name(kind: Kind, value: &Value) -> Option<String> {
+fn loose_name(kind: Kind, value: &Value, source: &Source<'_>) -> Option<String> {
     let metadata = value.get("metadata")?;
     let name = metadata.get("name")?.as_str()?;
     let namespace = metadata
         .get("namespace")
         .and_then(Value::as_str)
-        .unwrap_or("default");
+        .filter(|namespace| !namespace.is_empty())
+        .unwrap_or(source.namespace);
     Some(if kind.is_namespaced() {
         format!("{namespace}/{name}")
     } else {
