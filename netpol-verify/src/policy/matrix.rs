@@ -106,12 +106,6 @@ impl PolicySet {
         self.entry(pod).map(|entry| &entry.name)
     }
 
-    /// The classes of a pod, one a family: no policy can tell pods with the same ones apart. `None` for a pod that is over.
-    pub(crate) fn alike(&self, pod: PodId) -> Option<[u32; 2]> {
-        let entry = self.entry(pod).filter(|entry| !entry.is_over)?;
-        Some(entry.classes)
-    }
-
     /// How many classes of endpoints there are that some policy can tell apart.
     #[must_use]
     pub fn classes(&self) -> usize {
