@@ -75,11 +75,10 @@ impl PolicySet {
     }
 
     fn asked_singly(&self) -> BitSet {
-        let by_node = self.selects_nodes();
         let mut singly = BitSet::default();
         for (number, pod) in (0..).zip(&self.pods) {
             let is_at_node = || pod.ips.iter().any(|ip| self.node_addresses.contains_key(ip));
-            if pod.host_network || by_node && is_at_node() {
+            if pod.host_network || self.selects_nodes && is_at_node() {
                 singly.insert(number);
             }
         }
