@@ -29,7 +29,7 @@ mod workload;
 pub use admin::{
     Action, AdminKind, AdminPeer, AdminPods, AdminPolicy, AdminPort, AdminRule, SourcedAdminPolicy, Tier,
 };
-pub(crate) use convert::NAMESPACE_NAME_LABEL;
+pub(crate) use convert::{NAMESPACE_NAME_LABEL, api_protocol};
 pub(crate) use dns_name::is_dns_subdomain;
 pub use live::{Access, Denied, Followed, Lines, LiveCluster, LiveError, Standing, Told, Watching};
 pub use locator::Locator;
