@@ -22,7 +22,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::CommandFactory as _;
 
 use options::{Arguments, Command};
 
@@ -30,7 +30,7 @@ use options::{Arguments, Command};
 #[must_use]
 pub fn main() -> ExitCode {
     // Usage errors leave with 2, as clap does by itself.
-    let arguments = parse();
+    let arguments = options::parse();
     log::start(arguments.verbose);
     match arguments.command {
         Command::Lab(command) => lab::main(command),
@@ -47,18 +47,4 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
         Command::Man { out } => manual::man(out.as_deref(), Arguments::command()),
     }
-}
-
-/// The command line. As a plugin of kubectl, which runs `kubectl-netpol_verify`, usage speaks of `kubectl netpol-verify`.
-fn parse() -> Arguments {
-    let mut command = Arguments::command();
-    let called = std::env::args_os().next().unwrap_or_default();
-    let is_plugin = std::path::Path::new(&called)
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with("kubectl-"));
-    if is_plugin {
-        command = command.bin_name("kubectl netpol-verify");
-    }
-    let matches = command.get_matches();
-    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
