@@ -60,7 +60,16 @@ pub(crate) fn run() -> Result<()> {
     );
     println!(
         "  {:>8} {:>8} {:>8} | {:>11} {:>9} {:>9} | {:>9} {:>9} {:>9} {:>9}",
-        "records", "senders", "readers", "messages/s", "MB/s", "frames/s", "MB in", "MB out", "NATS CPU", "NATS MiB"
+        "records",
+        "senders",
+        "readers",
+        "messages/s",
+        "MB/s",
+        "frames/s",
+        "MB in",
+        "MB out",
+        "NATS CPU",
+        "NATS MiB"
     );
     for load in LOADS {
         for readers in READERS {
@@ -148,7 +157,10 @@ async fn carry((length, messages, senders): (usize, u64, usize), readers: usize)
     }
     for ear in &ears {
         while ear.0.load(Ordering::Relaxed) < messages {
-            ensure!(started.elapsed() < Duration::from_secs(120), "not everything is read");
+            ensure!(
+                started.elapsed() < Duration::from_secs(120),
+                "not everything is read"
+            );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -194,7 +206,10 @@ async fn nodes() -> Result<()> {
     }
     let all = NODES as u64 * ROUNDS;
     while ear.0.load(Ordering::Relaxed) < all {
-        ensure!(started.elapsed() < Duration::from_secs(120), "not everything is read");
+        ensure!(
+            started.elapsed() < Duration::from_secs(120),
+            "not everything is read"
+        );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let seconds = started.elapsed().as_secs_f64();

@@ -77,7 +77,7 @@ pub(crate) fn run() -> Result<()> {
     };
     let stage = Stage::build(nats)?;
     println!(
-        "\nsensor: the process itself, passive, two pods; TCP connections from one to the other, opened and reset; {} s each",
+        "\nsensor: the process itself, passive, two pods; TCP connections from one to the other, opened and closed; {} s each",
         SPAN.as_secs()
     );
     println!(
@@ -209,7 +209,8 @@ async fn listen(nats: &NatsServer, heard: Arc<Mutex<Heard>>) -> Result<()> {
                     }
                 }
                 Message::Announcement(told) => {
-                    heard.watched += usize::from(matches!(told.interface.state, InterfaceState::Watched { .. }));
+                    heard.watched +=
+                        usize::from(matches!(told.interface.state, InterfaceState::Watched { .. }));
                 }
                 Message::Roster(_) | Message::Node(_) => {}
             }

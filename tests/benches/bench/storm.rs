@@ -1,4 +1,4 @@
-//! New TCP connections at a rate, from one pod to many addresses of another: opened, accepted, and reset.
+//! New TCP connections at a rate, from one pod to many addresses of another: opened, accepted, and closed.
 
 use std::{
     net::{Ipv4Addr, SocketAddrV4, TcpListener},
@@ -15,11 +15,9 @@ use anyhow::{Result, anyhow};
 use netpol_verify::sensor::{NetnsPath, inside};
 use netpol_verify_tests::Pair;
 use nix::{
-    libc::linger,
+    errno::Errno,
     poll::{PollFd, PollFlags, poll},
-    sys::socket::{
-        AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, connect, listen, setsockopt, socket, sockopt,
-    },
+    sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, connect, listen, socket},
 };
 
 const PORT: u16 = 80;
@@ -41,6 +39,8 @@ impl Storm {
         // All of these are addresses of b.
         pair.inside("b", "ip route add local 10.78.0.0/16 dev lo")?;
         pair.inside("r", "ip route add 10.78.0.0/16 via 10.77.1.2")?;
+        // A port whose connection is over is free again after a second, not after a minute.
+        pair.inside("a", "sysctl -qw net.ipv4.tcp_tw_reuse=1")?;
         let listener = inside(&NetnsPath::from(pair.path("b")), || {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))
         })??;
@@ -53,7 +53,9 @@ impl Storm {
             threads: Vec::new(),
         };
         let over = storm.over.clone();
-        storm.threads.push(thread::spawn(move || accept(&listener, &over)));
+        storm
+            .threads
+            .push(thread::spawn(move || accept(&listener, &over)));
         for number in 0..THREADS {
             let (over, opened, pace) = (storm.over.clone(), storm.opened.clone(), storm.pace.clone());
             let place = NetnsPath::from(pair.path("a"));
@@ -98,12 +100,7 @@ fn accept(listener: &TcpListener, over: &AtomicBool) {
     }
 }
 
-fn open(
-    number: u32,
-    over: &AtomicBool,
-    opened: &AtomicU64,
-    pace: &(AtomicU32, AtomicU32),
-) -> Result<()> {
+fn open(number: u32, over: &AtomicBool, opened: &AtomicU64, pace: &(AtomicU32, AtomicU32)) -> Result<()> {
     let mut next = number;
     let mut due = Instant::now();
     loop {
@@ -119,8 +116,8 @@ fn open(
         let to = next % addresses.max(1);
         next = next.wrapping_add(THREADS);
         let [_, _, high, low] = to.to_be_bytes();
-        one(SocketAddrV4::new(Ipv4Addr::new(10, 78, high, low), PORT))?;
-        opened.fetch_add(1, Ordering::Relaxed);
+        let is_open = one(SocketAddrV4::new(Ipv4Addr::new(10, 78, high, low), PORT))?;
+        opened.fetch_add(u64::from(is_open), Ordering::Relaxed);
         due += Duration::from_secs(1) * THREADS / rate;
         let now = Instant::now();
         if due > now {
@@ -132,14 +129,17 @@ fn open(
     }
 }
 
-/// Opens one connection and resets it, so that neither end remembers it.
-fn one(to: SocketAddrV4) -> Result<()> {
-    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    let at_once = linger {
-        l_onoff: 1,
-        l_linger: 0,
-    };
-    setsockopt(&socket, sockopt::Linger, &at_once)?;
-    connect(socket.as_raw_fd(), &SockaddrIn::from(to))?;
-    Ok(())
+/// Opens one connection and closes it; whether it could.
+fn one(to: SocketAddrV4) -> Result<bool> {
+    let socket = socket(
+        AddressFamily::Inet,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    match connect(socket.as_raw_fd(), &SockaddrIn::from(to)) {
+        // No port is free yet: the rate that was reached is told.
+        Err(Errno::EADDRNOTAVAIL) => Ok(false),
+        connected => Ok(connected.map(|()| true)?),
+    }
 }

@@ -94,7 +94,10 @@ impl World {
         for mut object in objects {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let kind = text(&object["kind"]);
-            let (namespace, name) = (text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]));
+            let (namespace, name) = (
+                text(&object["metadata"]["namespace"]),
+                text(&object["metadata"]["name"]),
+            );
             let (turn, path) = match kind.as_str() {
                 "Namespace" => (0, "/api/v1/namespaces".to_owned()),
                 "Node" => (0, "/api/v1/nodes".to_owned()),
@@ -139,8 +142,9 @@ impl World {
             let before = self.requests()?;
             let started = Instant::now();
             let verifier = self.start()?;
-            until("it is ready", || Ok(ask(&self.netns, "/readyz")?.0 == 200))
-                .with_context(|| std::fs::read_to_string(self.nats.folder().join("verifier.log")).unwrap_or_default())?;
+            until("it is ready", || Ok(ask(&self.netns, "/readyz")?.0 == 200)).with_context(|| {
+                std::fs::read_to_string(self.nats.folder().join("verifier.log")).unwrap_or_default()
+            })?;
             spans.push(started.elapsed().as_secs_f64());
             if spans.len() < STARTS {
                 continue;
@@ -192,7 +196,12 @@ impl World {
         };
         let pods = self.pods.iter().cycle().take(CHANGES).enumerate();
         let pods: Vec<_> = pods
-            .map(|(number, (namespace, name))| (format!("/api/v1/namespaces/{namespace}/pods/{name}"), labels(number)))
+            .map(|(number, (namespace, name))| {
+                (
+                    format!("/api/v1/namespaces/{namespace}/pods/{name}"),
+                    labels(number),
+                )
+            })
             .collect();
         self.storm(verifier, "labels of pods", pods)?;
         let policies = self.policies.iter().cycle().take(CHANGES / 5).enumerate();
@@ -233,10 +242,13 @@ impl World {
             "metadata": {"name": name},
             "spec": {"containers": [{"name": "c", "image": "i"}]},
         });
-        self.server.create([("/api/v1/namespaces/ns-0/pods".to_owned(), pod)])?;
+        self.server
+            .create([("/api/v1/namespaces/ns-0/pods".to_owned(), pod)])?;
         let started = Instant::now();
         let wanted = format!("netpol_verify_pods {}\n", self.pods.len() + self.marked);
-        until("the marker is counted", || Ok(ask(&self.netns, "/metrics")?.1.contains(&wanted)))?;
+        until("the marker is counted", || {
+            Ok(ask(&self.netns, "/metrics")?.1.contains(&wanted))
+        })?;
         Ok(started.elapsed().as_secs_f64())
     }
 
@@ -251,7 +263,10 @@ impl World {
             };
             if line.starts_with("apiserver_request_total{")
                 && let Some(verb @ ("LIST" | "WATCH")) = label("verb")
-                && let Some(count) = line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok())
+                && let Some(count) = line
+                    .rsplit(' ')
+                    .next()
+                    .and_then(|count| count.parse::<u64>().ok())
             {
                 let name = format!("{verb} {}", label("resource").unwrap_or_default());
                 *requests.entry(name).or_default() += count;
