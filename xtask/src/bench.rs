@@ -18,6 +18,8 @@ pub(crate) fn run(parts: &[String]) -> Result<()> {
         );
     }
     facts();
+    // Those of a cluster's parts start the product itself.
+    command::run(command::cargo().args(["build", "--release", "--locked", "--package", "netpol-verify"]))?;
     command::run(
         command::cargo()
             .args([

@@ -1,14 +1,21 @@
 //! What netpol-verify costs and how fast it answers, measured on this machine: `cargo xtask bench`.
 //!
 //! Figures, not tests: nothing here fails because a machine is slow. Words on the command line choose parts:
-//! `classifiers`, `ring`, `guide`, `latency`, `oracle`; none means all.
+//! `classifiers`, `ring`, `guide`, `latency`, `oracle`, and of a cluster's parts `sensor`, `bus`, `verifier`, `end-to-end`;
+//! none means all.
 
+mod bus;
 mod classifiers;
+mod end_to_end;
 mod guide;
 mod latency;
 mod oracle;
+mod process;
 mod ring;
+mod sensor;
 mod spread;
+mod storm;
+mod verifier;
 
 use std::fs;
 
@@ -44,6 +51,18 @@ fn main() -> Result<()> {
     }
     if wants("latency") {
         latency::run()?;
+    }
+    if wants("sensor") {
+        sensor::run()?;
+    }
+    if wants("bus") {
+        bus::run()?;
+    }
+    if wants("verifier") {
+        verifier::run()?;
+    }
+    if wants("end-to-end") {
+        end_to_end::run()?;
     }
     Ok(())
 }

@@ -216,6 +216,18 @@ impl ApiServer {
     /// # Errors
     /// It refuses one.
     pub fn create(&self, objects: impl IntoIterator<Item = (String, Value)>) -> Result<()> {
+        self.all("POST", objects)
+    }
+
+    /// Patches objects, many at once, in no order; each with its own path.
+    ///
+    /// # Errors
+    /// It refuses one.
+    pub fn patch(&self, patches: impl IntoIterator<Item = (String, Value)>) -> Result<()> {
+        self.all("PATCH", patches)
+    }
+
+    fn all(&self, method: &'static str, objects: impl IntoIterator<Item = (String, Value)>) -> Result<()> {
         let objects: Vec<(String, Value)> = objects.into_iter().collect();
         self.inside(async || {
             let client = self.admin().await?;
@@ -223,8 +235,8 @@ impl ApiServer {
             for (path, object) in objects {
                 let client = client.clone();
                 running.spawn(async move {
-                    let (status, answer) = ask(&client, "POST", &path, Some(object)).await?;
-                    ensure!(status == 201, "{path}: {status} {answer}");
+                    let (status, answer) = ask(&client, method, &path, Some(object)).await?;
+                    ensure!(matches!(status, 200 | 201), "{path}: {status} {answer}");
                     anyhow::Ok(())
                 });
                 if running.len() >= 32

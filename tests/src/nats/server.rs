@@ -2,6 +2,8 @@
 
 use std::{
     fs::{self, File},
+    io::{Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -32,6 +34,8 @@ pub struct Setup {
     pub name: &'static str,
     /// The largest message it takes.
     pub max_payload: usize,
+    /// Whether it serves its own figures.
+    pub figures: bool,
 }
 
 impl Default for Setup {
@@ -40,6 +44,7 @@ impl Default for Setup {
             tls: true,
             name: SERVER_NAME,
             max_payload: 1024 * 1024,
+            figures: false,
         }
     }
 }
@@ -55,6 +60,8 @@ pub struct NatsServer {
     credentials: Credentials,
     child: Option<Child>,
     port: Option<u16>,
+    /// Where it serves its figures.
+    monitor: Option<u16>,
 }
 
 impl NatsServer {
@@ -98,6 +105,7 @@ impl NatsServer {
             credentials: fresh_credentials(i64::try_from(now)?)?,
             child: None,
             port: None,
+            monitor: None,
         };
         if setup.name != SERVER_NAME {
             rename(&mut server.credentials, setup.name)?;
@@ -151,9 +159,13 @@ impl NatsServer {
             let said = fs::read(ports)
                 .ok()
                 .and_then(|text| serde_json::from_slice::<Value>(&text).ok());
-            if let Some(url) = said.as_ref().and_then(|said| said["nats"][0].as_str()) {
-                let port = url.rsplit(':').next().context("a URL without a port")?;
-                self.port = Some(port.parse()?);
+            let port = |what: &str| {
+                let url = said.as_ref()?[what][0].as_str()?;
+                url.rsplit(':').next()?.parse().ok()
+            };
+            if let Some(port_of_nats) = port("nats") {
+                self.port = Some(port_of_nats);
+                self.monitor = port("monitoring");
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(25));
@@ -163,6 +175,11 @@ impl NatsServer {
 
     fn config(&self) -> String {
         let port = self.port.map_or(-1, i32::from);
+        let figures = if self.setup.figures {
+            "http: \"127.0.0.1:-1\""
+        } else {
+            ""
+        };
         let tls = if self.setup.tls {
             "tls { cert_file: \"server.crt\", key_file: \"server.key\" }"
         } else {
@@ -180,6 +197,7 @@ port: {port}
 max_payload: {}
 jetstream {{ store_dir: "store", max_memory_store: 16MB, max_file_store: 512MB }}
 {tls}
+{figures}
 authorization {{
   users: [
     {{ user: sensor, password: "{sensor_password}", permissions: {{
@@ -224,6 +242,26 @@ authorization {{
             Role::Verifier => ("verifier", &self.credentials.verifier_password),
         };
         RawNats::connect(self.port.context("it has no port")?, user, password)
+    }
+
+    /// Its own figures at a path as `/varz`; only where it was set up to serve them.
+    ///
+    /// # Errors
+    /// It does not serve them.
+    pub fn figures(&self, path: &str) -> Result<Value> {
+        let port = self.monitor.context("it serves no figures")?;
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: nats\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("no end of its head")?;
+        Ok(serde_json::from_str(body)?)
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// Ends it without a word.
