@@ -14,7 +14,7 @@
 //! - [`net`]: addresses, protocols, identities and the one clock; everything may use it.
 //! - [`kernel`]: facts read from the running kernel: type information, names of drop reasons, symbols.
 //! - [`sensor`]: loads the eBPF object, finds and follows network namespaces, moves raw records; sends probes.
-//! - [`bus`]: carries batches and announcements from sensors to the verifier; in-process here.
+//! - [`bus`]: carries batches, announcements, questions and calls between sensors and verifiers: in-process, or by NATS.
 //! - [`observe`]: a raw record becomes a [`observe::Sighting`]; names of drop reasons come from the running kernel.
 //! - [`flow`]: sightings of one attempt are joined by source and sequence number into an [`flow::Outcome`].
 //! - [`cluster`]: pods, namespaces and policies as snapshots with generations; the door for Kubernetes types.
@@ -26,6 +26,8 @@
 //! - [`lint`]: what is valid and surely wrong in policies, without packets.
 //! - [`lab`]: a virtual cluster of network namespaces with enforcers, correct and faulty.
 //! - [`suite`]: scenarios and conformance cases as data, and the runner.
+//! - [`verifier`]: what sensors say joined with what the API says, for probes and for everybody's traffic.
+//! - [`certify`]: a suite on a real cluster, and nothing left behind.
 //! - [`cli`]: one file a command.
 
 pub mod bus;

@@ -123,11 +123,12 @@ struct Testbed {
 }
 
 impl Cni {
-    /// The module of tests that is for it.
-    const fn tests(self) -> &'static str {
+    /// The modules of tests that are for it.
+    const fn tests(self) -> &'static [&'static str] {
         match self {
-            Self::Bridge | Self::FlannelVxlan | Self::FlannelHostGw => "leaky::",
-            Self::Calico => "calico::",
+            Self::Bridge => &["leaky::", "service::"],
+            Self::FlannelVxlan | Self::FlannelHostGw => &["leaky::"],
+            Self::Calico => &["calico::"],
         }
     }
 }
@@ -155,9 +156,11 @@ impl Testbed {
                         "netpol-verify-tests",
                         "--test",
                         "cluster",
-                        cni.tests(),
+                        "--",
+                        "--show-output",
+                        "--test-threads=1",
                     ])
-                    .args(["--", "--show-output", "--test-threads=1"])
+                    .args(cni.tests())
                     .env("NETPOL_VERIFY_TESTBED", &self.folder)
                     .env("NETPOL_VERIFY_TESTBED_SCRIPTS", &self.scripts),
             );

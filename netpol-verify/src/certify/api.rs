@@ -13,18 +13,24 @@ use kube::{
 use serde_json::Value;
 
 use super::error::CertifyError;
-use crate::cluster::LiveCluster;
+use crate::cluster::{LiveCluster, LiveError, Loaded};
 
 /// Who owns the fields that are applied.
 const MANAGER: &str = "netpol-verify";
 /// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(300);
+/// How long a run that is under way waits for an API server that is not there: one that is started again takes less.
+const OUTAGE: Duration = Duration::from_secs(60);
+/// Between two tries meanwhile.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A cluster that is written to.
 #[derive(Clone)]
 pub(super) struct Cluster {
     client: Client,
     server: String,
+    /// How long a request is tried again that did not reach the server.
+    patience: Duration,
 }
 
 /// A kind, and where its objects live.
@@ -56,6 +62,32 @@ impl Cluster {
         Self {
             client: live.client(),
             server: live.server().to_owned(),
+            patience: Duration::ZERO,
+        }
+    }
+
+    /// The same, for a run under way: an API server that is gone for a while does not end it.
+    pub(super) fn patient(&self) -> Self {
+        Self {
+            patience: OUTAGE,
+            ..self.clone()
+        }
+    }
+
+    /// Asks until the server has answered, or patience is at an end.
+    async fn ask<T, F: Future<Output = Result<T, kube::Error>>>(
+        &self,
+        request: impl Fn() -> F,
+    ) -> Result<T, kube::Error> {
+        let until = tokio::time::Instant::now() + self.patience;
+        loop {
+            match request().await {
+                Err(error) if is_passing(&error) && tokio::time::Instant::now() < until => {
+                    tracing::debug!(%error, "The API server did not answer; asking again.");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                answer => return answer,
+            }
         }
     }
 
@@ -83,7 +115,7 @@ impl Cluster {
         }
     }
 
-    /// Applies an object as it is written, by server-side apply. What somebody else manages is not taken from them.
+    /// Applies an object as it is written, by server-side apply. All that is applied is ours alone.
     pub(super) async fn apply(&self, object: &Value) -> Result<DynamicObject, CertifyError> {
         let parsed: DynamicObject =
             serde_json::from_value(object.clone()).map_err(|error| CertifyError::Manifest {
@@ -94,12 +126,10 @@ impl Cluster {
             cause: error.to_string(),
         })?;
         let what = named(&types, parsed.meta().namespace.as_deref(), &parsed.name_any());
-        self.of_gvk(&gvk, parsed.meta().namespace.as_deref())
-            .patch(
-                &parsed.name_any(),
-                &PatchParams::apply(MANAGER).force(),
-                &Patch::Apply(object),
-            )
+        let api = self.of_gvk(&gvk, parsed.meta().namespace.as_deref());
+        let (name, params) = (parsed.name_any(), PatchParams::apply(MANAGER).force());
+        let patch = Patch::Apply(object);
+        self.ask(|| api.patch(&name, &params, &patch))
             .await
             .map_err(self.failed("apply", what))
     }
@@ -129,11 +159,11 @@ impl Cluster {
                 cause: error.to_string(),
             })?;
         let what = format!("{} {}", kind.kind, parsed.name_any());
-        match self
-            .api(kind, parsed.meta().namespace.as_deref())
-            .create(&kube::api::PostParams::default(), &parsed)
-            .await
-        {
+        let (api, params) = (
+            self.api(kind, parsed.meta().namespace.as_deref()),
+            kube::api::PostParams::default(),
+        );
+        match self.ask(|| api.create(&params, &parsed)).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
             Err(error) => Err(self.failed("create", what)(error)),
@@ -143,11 +173,9 @@ impl Cluster {
     /// Replaces an object that has not changed since it was read; `false` where it has.
     pub(super) async fn replace(&self, kind: Kind, object: &DynamicObject) -> Result<bool, CertifyError> {
         let what = format!("{} {}", kind.kind, object.name_any());
-        match self
-            .api(kind, object.namespace().as_deref())
-            .replace(&object.name_any(), &kube::api::PostParams::default(), object)
-            .await
-        {
+        let api = self.api(kind, object.namespace().as_deref());
+        let (name, params) = (object.name_any(), kube::api::PostParams::default());
+        match self.ask(|| api.replace(&name, &params, object)).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
             Err(error) => Err(self.failed("replace", what)(error)),
@@ -162,8 +190,8 @@ impl Cluster {
         name: &str,
     ) -> Result<Option<DynamicObject>, CertifyError> {
         let what = format!("{} {name}", kind.kind);
-        self.api(kind, namespace)
-            .get_opt(name)
+        let api = self.api(kind, namespace);
+        self.ask(|| api.get_opt(name))
             .await
             .map_err(self.failed("get", what))
     }
@@ -176,9 +204,9 @@ impl Cluster {
         labels: &str,
     ) -> Result<Vec<DynamicObject>, CertifyError> {
         let params = ListParams::default().labels(labels);
+        let api = self.api(kind, namespace);
         let list = self
-            .api(kind, namespace)
-            .list(&params)
+            .ask(|| api.list(&params))
             .await
             .map_err(self.failed("list", kind.kind.to_owned()))?;
         Ok(list.items)
@@ -199,11 +227,11 @@ impl Cluster {
             }),
             ..DeleteParams::background()
         };
-        match self
-            .of_gvk(&gvk, object.namespace().as_deref())
-            .delete(&object.name_any(), &params)
-            .await
-        {
+        let (api, name) = (
+            self.of_gvk(&gvk, object.namespace().as_deref()),
+            object.name_any(),
+        );
+        match self.ask(|| api.delete(&name, &params)).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
             Err(error) => Err(self.failed("delete", what)(error)),
@@ -239,6 +267,31 @@ fn named(types: &TypeMeta, namespace: Option<&str>, name: &str) -> String {
     match namespace {
         Some(namespace) => format!("{} {namespace}/{name}", types.kind),
         None => format!("{} {name}", types.kind),
+    }
+}
+
+/// Whether the next try may be answered: the server was not reached, or says that it is busy or not ready.
+fn is_passing(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => matches!(status.code, 429 | 500 | 502 | 503 | 504),
+        kube::Error::Service(_) | kube::Error::HyperError(_) => true,
+        _ => false,
+    }
+}
+
+/// What a cluster holds, read with patience: a run under way outlives an API server that is started again.
+pub(super) async fn read(live: &LiveCluster) -> Result<Loaded, CertifyError> {
+    let until = tokio::time::Instant::now() + OUTAGE;
+    loop {
+        match live.load().await {
+            Ok(loaded) => return Ok(loaded),
+            Err(LiveError::Unreachable { .. } | LiveError::Timeout { .. })
+                if tokio::time::Instant::now() < until =>
+            {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

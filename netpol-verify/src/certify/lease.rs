@@ -31,13 +31,13 @@ impl Lease {
     pub(super) async fn acquire(
         cluster: &Cluster,
         namespace: &str,
-        holder: &str,
+        name: &str,
     ) -> Result<Self, CertifyError> {
         let fresh = json!({
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": NAME, "namespace": namespace},
-            "spec": spec(holder, now(), now()),
+            "spec": spec(name, now(), now()),
         });
         if !cluster.create(LEASE, &fresh).await? {
             let Some(mut found) = cluster.get(LEASE, Some(namespace), NAME).await? else {
@@ -45,11 +45,14 @@ impl Lease {
                     cause: "it came and went".to_owned(),
                 });
             };
-            if let Some(held) = held(&found) {
+            // Ours: the answer to making it was lost.
+            if holder(&found) != Some(name)
+                && let Some(held) = held(&found)
+            {
                 return Err(held);
             }
             if let Some(slot) = found.data.get_mut("spec") {
-                *slot = spec(holder, now(), now());
+                *slot = spec(name, now(), now());
             }
             // Whoever is first wins.
             if !cluster.replace(LEASE, &found).await? {
@@ -62,13 +65,13 @@ impl Lease {
         let task = tokio::spawn(renew(
             cluster.clone(),
             namespace.to_owned(),
-            holder.to_owned(),
+            name.to_owned(),
             sender,
         ));
         Ok(Self {
             cluster: cluster.clone(),
             namespace: namespace.to_owned(),
-            holder: holder.to_owned(),
+            holder: name.to_owned(),
             lost,
             task,
         })

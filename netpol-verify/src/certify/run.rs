@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     account::{Setting, report},
-    api::{Cluster, NAMESPACE, POD},
+    api::{Cluster, NAMESPACE, POD, read},
     error::CertifyError,
     existing::{Existing, unfit},
     ground::Ground,
@@ -85,13 +85,14 @@ pub async fn certify(
     progress("taking the lease");
     install::ensure_home(&cluster, &run).await?;
     let lease = Lease::acquire(&cluster, HOME, &holder).await?;
+    let cluster = cluster.patient();
     let work = work(live, &cluster, request, nodes, (&run, &lease), progress);
     let done = tokio::select! {
         done = work => done,
         () = stop => Err(CertifyError::Interrupted),
     };
     progress("removing what was made");
-    let cleaned = tokio::time::timeout(CLEANING, clean(&cluster, lease, request.keep)).await;
+    let cleaned = tokio::time::timeout(CLEANING, clean(&cluster, &run, lease, request.keep)).await;
     let cleaned = cleaned.unwrap_or_else(|_| {
         Err(CertifyError::Left {
             left: "what this run made".to_owned(),
@@ -109,9 +110,13 @@ pub async fn certify(
     }
 }
 
-/// Everything of every run goes: the lease says that no other is at work.
-async fn clean(cluster: &Cluster, lease: Lease, keep: bool) -> Result<(), CertifyError> {
-    let left = clean_runs(cluster).await;
+/// Everything of every run goes: the lease says that no other is at work. Without it only what is surely ours.
+async fn clean(cluster: &Cluster, run: &str, lease: Lease, keep: bool) -> Result<(), CertifyError> {
+    if let Err(lost) = lease.check() {
+        tracing::warn!(%lost, "What is installed is left to the run that holds the lease now.");
+        return clean_runs(cluster, &format!("{RUN_LABEL}={run}")).await;
+    }
+    let left = clean_runs(cluster, RUN_LABEL).await;
     if !keep {
         install::remove(cluster).await?;
     }
@@ -120,8 +125,8 @@ async fn clean(cluster: &Cluster, lease: Lease, keep: bool) -> Result<(), Certif
     left
 }
 
-async fn clean_runs(cluster: &Cluster) -> Result<(), CertifyError> {
-    let namespaces = cluster.list(NAMESPACE, None, RUN_LABEL).await?;
+async fn clean_runs(cluster: &Cluster, labels: &str) -> Result<(), CertifyError> {
+    let namespaces = cluster.list(NAMESPACE, None, labels).await?;
     for namespace in &namespaces {
         cluster
             .delete(&super::api::typed(NAMESPACE, namespace.clone()))
@@ -143,7 +148,7 @@ async fn work(
 ) -> Result<Run, CertifyError> {
     let started = Timestamp::now();
     // What an earlier run left that was killed.
-    clean_runs(cluster).await?;
+    clean_runs(cluster, RUN_LABEL).await?;
     let homes = match &request.target {
         Target::Suite { .. } => {
             let mut homes = nodes::usable(cluster).await?;
@@ -246,7 +251,7 @@ async fn hear_of(
     existing: &Existing,
 ) -> Result<(), CertifyError> {
     let until = tokio::time::Instant::now() + ROSTERS;
-    let (snapshot, _) = live.load().await?.into_snapshot();
+    let (snapshot, _) = read(live).await?.into_snapshot();
     loop {
         prober.listen(Duration::from_millis(300)).await?;
         let identity = identity(prober, &snapshot);
@@ -297,7 +302,7 @@ async fn wait_for_pods(
     let until = tokio::time::Instant::now() + PODS;
     loop {
         prober.listen(Duration::from_millis(300)).await?;
-        let (snapshot, _) = live.load().await?.into_snapshot();
+        let (snapshot, _) = read(live).await?.into_snapshot();
         let identity = identity(prober, &snapshot);
         let mut missing = Vec::new();
         for pod in &world.pods {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    api::read,
     error::CertifyError,
     existing::{self, Existing},
     world::World,
@@ -177,7 +178,7 @@ impl<S: Sensors> Probing<'_, S> {
     /// Reads the cluster and joins it with what the sensors say.
     async fn look(&self) -> Result<View, CertifyError> {
         (self.check)()?;
-        let (state, mut problems) = self.live.load().await?.into_state();
+        let (state, mut problems) = read(self.live).await?.into_state();
         let snapshot = state.snapshot();
         let (set, more) = compile(&snapshot);
         problems.extend(more);

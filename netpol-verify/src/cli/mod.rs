@@ -8,6 +8,7 @@ mod input;
 mod intent;
 mod lab;
 mod lint;
+mod log;
 mod manual;
 mod matrix;
 mod nats;
@@ -17,11 +18,11 @@ mod secrets;
 mod sensor;
 mod stream;
 mod verifier;
+mod watch;
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
-use tracing_subscriber::EnvFilter;
+use clap::CommandFactory as _;
 
 use options::{Arguments, Command};
 
@@ -29,20 +30,8 @@ use options::{Arguments, Command};
 #[must_use]
 pub fn main() -> ExitCode {
     // Usage errors leave with 2, as clap does by itself.
-    let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env("NETPOL_VERIFY_LOG").unwrap_or_else(|_| {
-        EnvFilter::new(if arguments.verbose {
-            "netpol_verify=debug"
-        } else {
-            // kube logs as an error what it returns as one, which is then said twice.
-            "warn,kube_client=off"
-        })
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let arguments = options::parse();
+    log::start(arguments.verbose);
     match arguments.command {
         Command::Lab(command) => lab::main(command),
         Command::Explain(options) => explain::main(&options),
@@ -52,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Certify(options) => certify::main(&options),
         Command::Sensor(options) => sensor::main(&options),
         Command::Verifier(options) => verifier::main(&options),
+        Command::Watch(options) => watch::main(&options),
         Command::Secrets(options) => secrets::main(&options),
         Command::Pause => pause::main(),
         Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),

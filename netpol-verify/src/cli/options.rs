@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::explain::ExplainOptions;
@@ -48,6 +48,8 @@ pub(super) enum Command {
     Sensor(super::sensor::SensorOptions),
     /// What all sensors see, judged by the cluster's policies: findings and figures over HTTP. Reads the Kubernetes API.
     Verifier(super::verifier::VerifierOptions),
+    /// Verdicts on a cluster's traffic as they are given. Sends nothing.
+    Watch(super::watch::WatchOptions),
     /// Print a Secret with fresh credentials of NATS, for `kubectl apply -f -`.
     Secrets(super::secrets::SecretsOptions),
     /// Do nothing until told to end: the process of pods that are only there to be probed.
@@ -164,6 +166,20 @@ pub(super) struct LabVerify {
     pub(super) intent: Option<PathBuf>,
     #[command(flatten)]
     pub(super) print: OutputOptions,
+}
+
+/// Parses the command line. As a plugin of kubectl, which runs `kubectl-netpol_verify`, usage speaks of `kubectl netpol-verify`.
+pub(super) fn parse() -> Arguments {
+    let mut command = Arguments::command();
+    let called = std::env::args_os().next().unwrap_or_default();
+    let is_plugin = std::path::Path::new(&called)
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("kubectl-"));
+    if is_plugin {
+        command = command.bin_name("kubectl netpol-verify");
+    }
+    let matches = command.get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 #[cfg(test)]

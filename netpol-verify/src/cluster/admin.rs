@@ -123,6 +123,17 @@ pub struct SourcedAdminPolicy {
 }
 
 impl AdminKind {
+    /// The version that is taken of it, as objects spell it.
+    #[must_use]
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::AdminNetworkPolicy | Self::BaselineAdminNetworkPolicy => {
+                "policy.networking.k8s.io/v1alpha1"
+            }
+            Self::ClusterNetworkPolicy => "policy.networking.k8s.io/v1alpha2",
+        }
+    }
+
     /// The kind as the API spells it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

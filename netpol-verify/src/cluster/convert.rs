@@ -39,11 +39,11 @@ pub(crate) fn object(
 ) -> Option<Object> {
     let mut report = Report {
         kind,
-        name: None,
+        name: loose_name(kind, &value, source),
+        part: FieldPath::default(),
         source,
         out,
     };
-    report.name = loose_name(kind, &value);
     // A custom resource's schema refuses nulls instead.
     if !matches!(kind, Kind::AdminPolicy(_)) {
         nulls::filled(&mut value);
@@ -64,13 +64,15 @@ pub(crate) fn object(
 pub(crate) fn template(
     workload: &str,
     path: &str,
-    value: Value,
+    mut value: Value,
     source: &Source<'_>,
     out: &mut Vec<Problem>,
 ) -> Option<workload::Template> {
+    nulls::filled(&mut value);
     let mut report = Report {
         kind: Kind::Pod,
-        name: loose_name(Kind::Pod, &value).map(|name| format!("{name} of its {workload}")),
+        name: loose_name(Kind::Pod, &value, source).map(|name| format!("{name} of its {workload}")),
+        part: FieldPath::default(),
         source,
         out,
     };
@@ -81,14 +83,22 @@ pub(crate) fn template(
 pub(super) struct Report<'a> {
     kind: Kind,
     name: Option<String>,
+    /// Where in the object paths begin: at its top, or at a workload's template.
+    part: FieldPath,
     source: &'a Source<'a>,
     out: &'a mut Vec<Problem>,
 }
 
 impl Report<'_> {
     pub(super) fn problem(&mut self, path: &FieldPath, message: impl Into<String>) {
-        let problem = self.source.problem(Some(self.object()), path, message.into());
+        let path = self.part.then(path);
+        let problem = self.source.problem(Some(self.object()), &path, message.into());
         self.out.push(problem);
+    }
+
+    /// From here on paths begin at this part of the object.
+    pub(super) fn within(&mut self, part: FieldPath) {
+        self.part = part;
     }
 
     /// A problem that makes the object as good as absent.
@@ -186,11 +196,7 @@ impl Report<'_> {
             .as_ref()
             .and_then(|spec| serde_json::to_value(spec).ok());
         if let (Some(written), Some(stored)) = (spec, stored) {
-            let mut unknown = Vec::new();
-            lost_fields(&written, &stored, &FieldPath::of("spec"), &mut unknown);
-            for path in unknown {
-                self.problem(&path, "NetworkPolicy v1 has no such field; it is ignored, as the API server drops it: check its spelling");
-            }
+            self.lost(&written, &stored, "NetworkPolicy v1");
         }
         // Trimmed to what names and selects it: managed fields and annotations of hostile size go nowhere.
         let metadata = std::mem::take(&mut object.metadata);
@@ -205,6 +211,18 @@ impl Report<'_> {
             object: Arc::new(object),
             place: self.source.place(),
         }))
+    }
+
+    /// A problem for each field of `spec` that was written and did not survive: `stored` is what `what` made of it.
+    pub(super) fn lost(&mut self, written: &Value, stored: &Value, what: &str) {
+        let mut lost = Vec::new();
+        lost_fields(written, stored, &FieldPath::of("spec"), &mut lost);
+        for path in lost {
+            self.problem(
+                &path,
+                format!("{what} has no such field here; it is ignored, as the API server drops it: check its spelling"),
+            );
+        }
     }
 
     pub(super) fn checked_name(&mut self, name: Option<String>) -> Option<String> {
@@ -369,13 +387,14 @@ pub(crate) fn api_protocol(text: &str) -> Result<crate::net::Protocol, String> {
 }
 
 /// The name for messages, before anything was checked.
-fn loose_name(kind: Kind, value: &Value) -> Option<String> {
+fn loose_name(kind: Kind, value: &Value, source: &Source<'_>) -> Option<String> {
     let metadata = value.get("metadata")?;
     let name = metadata.get("name")?.as_str()?;
     let namespace = metadata
         .get("namespace")
         .and_then(Value::as_str)
-        .unwrap_or("default");
+        .filter(|namespace| !namespace.is_empty())
+        .unwrap_or(source.namespace);
     Some(if kind.is_namespaced() {
         format!("{namespace}/{name}")
     } else {
@@ -384,7 +403,7 @@ fn loose_name(kind: Kind, value: &Value) -> Option<String> {
 }
 
 /// The fields that were written and did not survive the typed object.
-pub(super) fn lost_fields(written: &Value, stored: &Value, path: &FieldPath, lost: &mut Vec<FieldPath>) {
+fn lost_fields(written: &Value, stored: &Value, path: &FieldPath, lost: &mut Vec<FieldPath>) {
     match (written, stored) {
         (Value::Object(written), Value::Object(stored)) => {
             for (key, value) in written.iter().filter(|(_, value)| !value.is_null()) {

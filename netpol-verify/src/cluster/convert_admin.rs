@@ -9,7 +9,7 @@ use super::{
     Action, AdminKind, AdminPeer, AdminPods, AdminPolicy, AdminPort, AdminRule, Object, SourcedAdminPolicy,
     Tier,
     cidr::parse_cidr,
-    convert::{Report, api_protocol, lost_fields},
+    convert::{Report, api_protocol},
     path::FieldPath,
     schema_admin::{
         AdminManifest, AdminSpec, AnpPort, AnpRule, CnpPorts, CnpProtocol, CnpRule, NamespacedPod, Peer,
@@ -48,12 +48,9 @@ where
         report.refuse(&FieldPath::of("spec"), "is missing");
         return None;
     };
-    if let (Some(spec), Ok(stored)) = (spec, serde_json::to_value(&parsed)) {
-        let mut unknown = Vec::new();
-        lost_fields(&spec, &stored, &FieldPath::of("spec"), &mut unknown);
-        for path in unknown {
-            report.problem(&path, format!("{kind} has no such field here; it is ignored, as the API server drops it: check its spelling"));
-        }
+    if let (Some(spec), Ok(mut stored)) = (spec, serde_json::to_value(&parsed)) {
+        drop_foreign(kind, &mut stored);
+        report.lost(&spec, &stored, kind.as_str());
     }
     let (tier, priority) = place(kind, &name, &parsed, report)?;
     let subject = subject(&parsed, report)?;
@@ -88,6 +85,24 @@ where
         }),
         place: report.place(),
     }))
+}
+
+/// Takes out of what was read the fields that only another kind or direction has: one shape reads them all.
+fn drop_foreign(kind: AdminKind, spec: &mut Value) {
+    for (list, key) in [("ingress", "to"), ("egress", "from")] {
+        let rules = spec.get_mut(list).and_then(Value::as_array_mut);
+        for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
+            rule.remove(key);
+        }
+    }
+    let foreign: &[&str] = match kind {
+        AdminKind::ClusterNetworkPolicy => &[],
+        AdminKind::AdminNetworkPolicy => &["tier"],
+        AdminKind::BaselineAdminNetworkPolicy => &["tier", "priority"],
+    };
+    if let Some(spec) = spec.as_object_mut() {
+        spec.retain(|key, _| !foreign.contains(&key.as_str()));
+    }
 }
 
 fn place<R>(
@@ -181,10 +196,13 @@ fn rule<R: Written>(
         Some(word) if word == kind.accept() => Action::Accept,
         found => {
             let found = found.map_or_else(|| "nothing".to_owned(), |word| format!("{word:?}"));
-            report.refuse(
-                &path.key("action"),
-                format!("expected {}, Deny or Pass, found {found}", kind.accept()),
-            );
+            let accept = kind.accept();
+            let expected = if kind == AdminKind::BaselineAdminNetworkPolicy {
+                format!("{accept} or Deny")
+            } else {
+                format!("{accept}, Deny or Pass")
+            };
+            report.refuse(&path.key("action"), format!("expected {expected}, found {found}"));
             return None;
         }
     };

@@ -244,22 +244,25 @@ impl Document<'_> {
     /// The path of the one item of a list, or of a list in it, that begins at a line of the file.
     pub(crate) fn item_at(&self, line: u64) -> Option<FieldPath> {
         let mut found = Vec::new();
-        self.items_at(self.located()?, &FieldPath::default(), line, &mut found);
+        self.items_at(self.located()?, &mut Vec::new(), line, &mut found);
         if found.len() == 1 { found.pop() } else { None }
     }
 
-    fn items_at(&self, at: &Located, path: &FieldPath, line: u64, found: &mut Vec<FieldPath>) {
+    /// `above` are the indices of the lists that this one is in: a path is made of them only where an item is found.
+    fn items_at(&self, at: &Located, above: &mut Vec<usize>, line: u64, found: &mut Vec<FieldPath>) {
         let Node::Map(map) = &at.node else { return };
         let Some(Node::List(items)) = map.get("items").map(|items| &items.node) else {
             return;
         };
         for (index, item) in items.iter().enumerate() {
-            let path = path.key("items").index(index);
+            above.push(index);
             if self.line_in_file(item.line) == line {
-                found.push(path.clone());
+                let top = FieldPath::default();
+                found.push(above.iter().fold(top, |path, at| path.key("items").index(*at)));
             } else {
-                self.items_at(item, &path, line, found);
+                self.items_at(item, above, line, found);
             }
+            above.pop();
         }
     }
 

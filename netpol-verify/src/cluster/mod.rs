@@ -29,9 +29,11 @@ mod workload;
 pub use admin::{
     Action, AdminKind, AdminPeer, AdminPods, AdminPolicy, AdminPort, AdminRule, SourcedAdminPolicy, Tier,
 };
-pub(crate) use convert::NAMESPACE_NAME_LABEL;
+pub(crate) use convert::{NAMESPACE_NAME_LABEL, api_protocol};
 pub(crate) use dns_name::is_dns_subdomain;
-pub use live::{Access, Denied, Followed, LiveCluster, LiveError, Needed, Standing, Told, Watching, needed};
+pub use live::{
+    Access, Denied, Followed, Lines, LiveCluster, LiveError, Needed, Standing, Told, Watching, needed,
+};
 pub use locator::Locator;
 pub use manifest::Loaded;
 pub use model::{

@@ -82,6 +82,19 @@ impl Object {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Namespace,
+        Self::Pod,
+        Self::Node,
+        Self::NetworkPolicy,
+        Self::AdminPolicy(AdminKind::AdminNetworkPolicy),
+        Self::AdminPolicy(AdminKind::BaselineAdminNetworkPolicy),
+        Self::AdminPolicy(AdminKind::ClusterNetworkPolicy),
+        Self::Service,
+        Self::EndpointSlice,
+    ];
+
     /// Whether objects of the kind live in a namespace.
     #[must_use]
     pub const fn is_namespaced(self) -> bool {
@@ -105,36 +118,31 @@ impl Kind {
         }
     }
 
-    /// The kind that an object calls itself; `None` where it does not matter here.
-    pub(super) fn named(api_version: &str, kind: &str) -> Option<Self> {
-        Some(match (api_version, kind) {
-            ("v1", "Pod") => Self::Pod,
-            ("v1", "Namespace") => Self::Namespace,
-            ("v1", "Node") => Self::Node,
-            ("v1", "Service") => Self::Service,
-            ("discovery.k8s.io/v1", "EndpointSlice") => Self::EndpointSlice,
-            ("networking.k8s.io/v1", "NetworkPolicy") => Self::NetworkPolicy,
-            ("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy") => {
-                Self::AdminPolicy(AdminKind::AdminNetworkPolicy)
-            }
-            ("policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy") => {
-                Self::AdminPolicy(AdminKind::BaselineAdminNetworkPolicy)
-            }
-            ("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy") => {
-                Self::AdminPolicy(AdminKind::ClusterNetworkPolicy)
-            }
-            _ => return None,
-        })
+    /// The version that is taken of it, as objects spell it.
+    #[must_use]
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::Namespace | Self::Pod | Self::Node | Self::Service => "v1",
+            Self::NetworkPolicy => "networking.k8s.io/v1",
+            Self::AdminPolicy(kind) => kind.api_version(),
+            Self::EndpointSlice => "discovery.k8s.io/v1",
+        }
     }
 
-    /// The version that is taken of a kind by this name, for what comes with another.
+    /// The kind that an object calls itself; `None` where it does not matter here.
+    pub(super) fn named(api_version: &str, kind: &str) -> Option<Self> {
+        Self::spelled(kind).filter(|it| it.api_version() == api_version)
+    }
+
+    /// The version that is taken of a kind of policies by this name, for what comes with another.
     pub(super) fn expected_version(kind: &str) -> Option<&'static str> {
-        Some(match kind {
-            "NetworkPolicy" => "networking.k8s.io/v1",
-            "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" => "policy.networking.k8s.io/v1alpha1",
-            "ClusterNetworkPolicy" => "policy.networking.k8s.io/v1alpha2",
-            _ => return None,
-        })
+        Self::spelled(kind)
+            .filter(|it| matches!(it, Self::NetworkPolicy | Self::AdminPolicy(_)))
+            .map(Self::api_version)
+    }
+
+    fn spelled(kind: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == kind)
     }
 }
 

@@ -377,6 +377,18 @@ fn paths_that_cannot_be_read_are_problems_and_directories_are_read_in_order() {
 }
 
 #[test]
+fn problems_name_the_namespace_that_the_object_is_taken_into() {
+    let text = "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: ''}, status: {podIP: x}}";
+    assert!(problem(text).contains("Pod default/p: "), "{}", problem(text));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("p.yaml");
+    fs::write(&file, text).unwrap();
+    let loaded = Loaded::from_paths_in(&[file], Some("shop"));
+    assert_eq!(pods(&loaded)[0].name, ObjectName::new("shop", "p"));
+    assert_eq!(loaded.problems[0].object.as_deref(), Some("Pod shop/p"));
+}
+
+#[test]
 fn generations_rise_with_changes_only() {
     let mut state = ClusterState::default();
     let changes = state.apply(load(POD).objects);

@@ -269,3 +269,74 @@ fn what_the_lab_cannot_play_is_left_out_and_said() {
         loaded.problems
     );
 }
+
+#[test]
+fn a_field_of_another_kind_or_direction_is_ignored_and_said() {
+    let lost = |kind: &str, name: &str, spec: &str| -> Vec<String> {
+        let (policy, problems) = admin(kind, name, spec);
+        let tier = if kind == "AdminNetworkPolicy" {
+            Tier::Admin
+        } else {
+            Tier::Baseline
+        };
+        assert_eq!(policy.unwrap().tier, tier);
+        let word = |problem: &String| {
+            assert!(problem.contains("no such field"), "{problem}");
+            problem.split(": ").nth(2).unwrap().to_owned()
+        };
+        problems.iter().map(word).collect()
+    };
+    let both = "from: [{namespaces: {}}], to: [{namespaces: {}}]";
+    let rules = format!(
+        "subject: {{namespaces: {{}}}}, ingress: [{{action: Deny, {both}}}], egress: [{{action: Deny, {both}}}]"
+    );
+    assert_eq!(
+        lost(
+            "AdminNetworkPolicy",
+            "it",
+            &format!("{{tier: Baseline, priority: 7, {rules}}}")
+        ),
+        ["spec.egress[0].from", "spec.ingress[0].to", "spec.tier"]
+    );
+    assert_eq!(
+        lost(
+            "BaselineAdminNetworkPolicy",
+            "default",
+            "{tier: Admin, priority: 7, subject: {namespaces: {}}}"
+        ),
+        ["spec.priority", "spec.tier"]
+    );
+    assert_eq!(
+        lost(
+            "ClusterNetworkPolicy",
+            "it",
+            &format!("{{tier: Baseline, priority: 7, {rules}}}")
+        ),
+        ["spec.egress[0].from", "spec.ingress[0].to"]
+    );
+}
+
+#[test]
+fn a_baseline_rule_is_not_told_to_pass() {
+    let spec = "{subject: {namespaces: {}}, ingress: [{action: Pass, from: [{namespaces: {}}]}]}";
+    let (policy, problems) = admin("BaselineAdminNetworkPolicy", "default", spec);
+    assert!(policy.is_none());
+    assert!(
+        problems[0].contains("expected Allow or Deny, found \"Pass\""),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn a_template_is_read_as_the_api_server_reads_it_and_named_by_its_own_line() {
+    let (snapshot, problems) = read(
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: web, labels: {team: }}\nspec:\n  jobTemplate:\n    spec:\n      template:\n        metadata: {labels: {app: }}\n        spec:\n          containers:\n          - ports:\n            - containerPort: 99999",
+    );
+    assert_eq!(snapshot.pods[0].labels["app"], "");
+    assert_eq!(
+        problems,
+        [
+            "t.yaml:12: Pod default/web of its CronJob: spec.jobTemplate.spec.template.spec.containers[0].ports[0].containerPort: expected a port from 1 to 65535, found 99999; the port is left out"
+        ]
+    );
+}

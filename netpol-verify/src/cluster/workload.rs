@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     Kind, Object, ObjectKey, ObjectName, Pod, Problem, Workload,
     convert::Report,
+    path::FieldPath,
     schema::{Manifest, OwnerReference},
 };
 
@@ -42,11 +43,6 @@ pub(super) fn template(
 ) -> Option<Template> {
     let template = value.pointer_mut(path).map(Value::take).unwrap_or_default();
     let outer: Manifest = report.typed(value)?;
-    let inner: Manifest = report.typed(if template.is_null() {
-        Value::Object(serde_json::Map::new())
-    } else {
-        template
-    })?;
     let metadata = outer.metadata.unwrap_or_default();
     if controller(metadata.owner_references.as_deref()).is_some() {
         return None;
@@ -57,6 +53,12 @@ pub(super) fn template(
         kind: kind.to_owned(),
         name: name.clone(),
     };
+    report.within(FieldPath::of(&path.replace('/', ".")));
+    let inner: Manifest = report.typed(if template.is_null() {
+        Value::Object(serde_json::Map::new())
+    } else {
+        template
+    })?;
     let mut pod = report.pod(ObjectName::new(namespace, name), inner);
     pod.ips = Vec::new();
     pod.node = None;

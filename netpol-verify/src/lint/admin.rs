@@ -202,8 +202,14 @@ fn visible(world: &World<'_>, pods: &AdminPods) -> Vec<GroupId> {
 /// Whether the engine finds an attempt that the two decide differently; which one, in words.
 fn contradiction(world: &World<'_>, one: &SourcedAdminPolicy, other: &SourcedAdminPolicy) -> Option<String> {
     let mut shared = subjects(world, one);
-    let others = subjects(world, other);
-    shared.retain(|group| others.contains(group));
+    if !shared.is_empty() {
+        let others = subjects(world, other);
+        shared.retain(|group| others.contains(group));
+    }
+    // Without a pod that both speak about no attempt is decided by both.
+    if shared.is_empty() {
+        return None;
+    }
     for ((direction, rules), (_, other_rules)) in ways(one).into_iter().zip(ways(other)) {
         for (index, rule) in rules.iter().enumerate() {
             let differing = other_rules

@@ -65,15 +65,13 @@ impl Finding {
 /// `a, b, c and 4 more`: as many as a reader takes in.
 pub(super) fn listed<T: std::fmt::Display>(all: impl IntoIterator<Item = T>) -> String {
     const SHOWN: usize = 4;
-    let all: Vec<String> = all.into_iter().map(|one| one.to_string()).collect();
-    match all.as_slice() {
-        [] => "nothing".to_owned(),
-        [one] => one.clone(),
-        [first @ .., last] if all.len() <= SHOWN => format!("{} and {last}", first.join(", ")),
-        _ => {
-            let shown = all.get(..SHOWN).unwrap_or_default();
-            format!("{} and {} more", shown.join(", "), all.len() - SHOWN)
-        }
+    let mut all = all.into_iter();
+    let shown: Vec<String> = all.by_ref().take(SHOWN).map(|one| one.to_string()).collect();
+    match (shown.as_slice(), all.count()) {
+        ([], _) => "nothing".to_owned(),
+        ([one], 0) => one.clone(),
+        ([first @ .., last], 0) => format!("{} and {last}", first.join(", ")),
+        (shown, more) => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) struct Groups<'a> {
     namespaces: &'a [Namespace],
 }
 
-/// Pods of one namespace that carry the same labels, ports and blocks as far as any policy asks for them.
+/// Pods of one namespace and one likeness: they carry the same labels, ports and blocks as far as any policy asks for them, and
+/// where policies select nodes, the addresses of the same ones.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     /// One of them, who stands for all.
@@ -50,11 +51,11 @@ impl<'a> Groups<'a> {
         };
         let mut known = HashMap::new();
         for pod in snapshot.pods.iter().filter(|pod| !pod.phase.is_terminal()) {
-            let Some((id, alike)) = set.pod_id(&pod.name).and_then(|id| Some((id, set.alike(id)?))) else {
+            let Some((id, likeness)) = set.pod_id(&pod.name).zip(set.likeness(&pod.name)) else {
                 continue;
             };
             let next = groups.all.len() as GroupId;
-            let number = *known.entry((alike, pod.host_network)).or_insert(next);
+            let number = *known.entry(likeness).or_insert(next);
             match groups.all.get_mut(number as usize) {
                 Some(group) => group.pods.push(pod),
                 None => {
@@ -116,5 +117,33 @@ impl<'a> Groups<'a> {
     /// The pods of several groups, by name.
     pub(super) fn names<'b>(&'b self, numbers: &'b [GroupId]) -> impl Iterator<Item = &'b ObjectName> {
         self.of(numbers).flat_map(Group::names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Groups;
+    use crate::{cluster::Loaded, policy::compile};
+
+    #[test]
+    fn pods_at_the_addresses_of_two_nodes_are_two_groups_where_policies_select_nodes() {
+        let groups = |peer: &str| {
+            let mut text = format!(
+                "{{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {{name: c}}, spec: {{tier: Admin, priority: 1, subject: {{namespaces: {{}}}}, egress: [{{action: Deny, to: [{peer}]}}]}}}}"
+            );
+            for number in 1..3 {
+                text += &format!(
+                    "\n---\n{{apiVersion: v1, kind: Node, metadata: {{name: n{number}, labels: {{zone: z{number}}}}}, status: {{addresses: [{{type: InternalIP, address: 192.0.2.{number}}}]}}}}\n---\n{{apiVersion: v1, kind: Pod, metadata: {{name: p{number}}}, spec: {{nodeName: n{number}}}, status: {{podIP: 192.0.2.{number}}}}}"
+                );
+            }
+            let (snapshot, problems) = Loaded::from_text(&text, Path::new("t")).into_snapshot();
+            assert_eq!(problems, []);
+            let (set, _) = compile(&snapshot);
+            Groups::new(&snapshot, &set).iter().count()
+        };
+        assert_eq!(groups("{nodes: {matchLabels: {zone: z1}}}"), 2);
+        assert_eq!(groups("{namespaces: {}}"), 1);
     }
 }

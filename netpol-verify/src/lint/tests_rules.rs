@@ -574,3 +574,20 @@ fn what_the_reader_and_the_compiler_say_is_found_with_its_line() {
         ("- port: 99999", "engress: []")
     );
 }
+
+#[test]
+fn what_the_api_refuses_is_an_error_and_no_other_rule_reads_it() {
+    let ingress = |ports: &str| format!("{{podSelector: {{}}, ingress: [{ports}]}}");
+    check(
+        "a number in quotes is no port's name that nobody declares",
+        &[&ingress("{ports: [{port: '8080'}]}")],
+        &["NPL001 p1 spec.ingress[0].ports[0].port"],
+    );
+    check(
+        "an empty protocol is not TCP, so that the rule repeats none",
+        &[&ingress(
+            "{ports: [{port: 80}]}, {ports: [{port: 80, protocol: ''}]}",
+        )],
+        &["NPL001 p1 spec.ingress[1].ports[0].protocol"],
+    );
+}

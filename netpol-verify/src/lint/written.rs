@@ -1,15 +1,22 @@
 //! Policies as they are written, field by field, with the path of each: what lint reads. The door for Kubernetes' types.
+//!
+//! What a field means is read by the compiler's own readers, so that the two never differ on what is valid.
 
 use k8s_openapi::{
     api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort},
-    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
 
 use super::groups::{GroupId, Groups};
 use crate::{
     cluster::{ObjectName, Place, SourcedPolicy, path::FieldPath},
     net::Protocol,
-    policy::{Direction, Requirement, Selector},
+    policy::{
+        Direction, Selector,
+        compile_port::{WrittenPort, entry},
+        compile_rule::{WrittenRule, isolates},
+        compile_selector::requirements,
+    },
 };
 
 /// A NetworkPolicy.
@@ -92,52 +99,25 @@ impl<'a> Written<'a> {
         let top = FieldPath::of("spec");
         let spec = sourced.object.spec.as_ref();
         let subject = selector(spec.and_then(|spec| spec.pod_selector.as_ref()));
-        let listed = |name: &str| {
-            let types = spec.and_then(|spec| spec.policy_types.as_ref());
-            types.into_iter().flatten().any(|it| it == name)
-        };
-        let has_types = listed("Ingress") || listed("Egress");
-        let ingress = spec.and_then(|spec| spec.ingress.as_ref());
-        let egress = spec.and_then(|spec| spec.egress.as_ref());
-        let rule = |list: &str, peers: &str, index: usize, from: &[_], ports: &[_]| {
-            let path = top.key(list).index(index);
-            Rule {
-                peers: peers_of(from, &path.key(peers), &name, groups),
-                ports: ports_of(ports, &path.key("ports")),
-                path,
-            }
-        };
-        let in_rules = ingress.into_iter().flatten().enumerate().map(|(index, it)| {
-            let (from, ports) = (it.from.as_deref(), it.ports.as_deref());
-            rule(
-                "ingress",
-                "from",
-                index,
-                from.unwrap_or_default(),
-                ports.unwrap_or_default(),
-            )
-        });
-        let out_rules = egress.into_iter().flatten().enumerate().map(|(index, it)| {
-            let (to, ports) = (it.to.as_deref(), it.ports.as_deref());
-            rule(
-                "egress",
-                "to",
-                index,
-                to.unwrap_or_default(),
-                ports.unwrap_or_default(),
-            )
-        });
+        let types = spec.and_then(|spec| spec.policy_types.as_ref());
+        let has_types = types
+            .into_iter()
+            .flatten()
+            .any(|it| matches!(it.as_str(), "Ingress" | "Egress"));
+        let (isolates_ingress, isolates_egress) = isolates(&sourced.object);
+        let ingress = spec.and_then(|spec| spec.ingress.as_deref());
+        let egress = spec.and_then(|spec| spec.egress.as_deref());
         let ingress = Way {
             direction: Direction::Ingress,
-            isolates: listed("Ingress") || !has_types,
+            isolates: isolates_ingress,
             is_there: ingress.is_some(),
-            rules: in_rules.collect(),
+            rules: rules_of(ingress.unwrap_or_default(), &top.key("ingress"), &name, groups),
         };
         let egress = Way {
             direction: Direction::Egress,
-            isolates: listed("Egress") || !has_types && egress.is_some_and(|rules| !rules.is_empty()),
+            isolates: isolates_egress,
             is_there: egress.is_some(),
-            rules: out_rules.collect(),
+            rules: rules_of(egress.unwrap_or_default(), &top.key("egress"), &name, groups),
         };
         Self {
             subjects: subject
@@ -216,15 +196,27 @@ pub(super) fn selector(written: Option<&LabelSelector>) -> Option<Selector> {
     let Some(written) = written else {
         return Some(Selector::default());
     };
-    let labels = written.match_labels.iter().flatten();
-    let by_label = labels.map(|(key, value)| Requirement::new(key, "In", std::slice::from_ref(value)));
-    let expressions = written.match_expressions.iter().flatten();
-    let by_expression = expressions.map(|it| {
-        let values = it.values.as_deref().unwrap_or_default();
-        Requirement::new(&it.key, &it.operator, values)
-    });
-    let requirements: Result<Vec<_>, _> = by_label.chain(by_expression).collect();
-    requirements.ok().map(Selector::new)
+    let read: Result<Vec<_>, _> = requirements(written).map(|(_, it)| it).collect();
+    read.ok().map(Selector::new)
+}
+
+fn rules_of<R: WrittenRule>(
+    written: &[R],
+    path: &FieldPath,
+    policy: &ObjectName,
+    groups: &Groups<'_>,
+) -> Vec<Rule> {
+    let rules = written.iter().enumerate();
+    rules
+        .map(|(index, rule)| {
+            let path = path.index(index);
+            Rule {
+                peers: peers_of(rule.peers(), &path.key(R::PEERS), policy, groups),
+                ports: ports_of(rule.ports(), &path.key("ports")),
+                path,
+            }
+        })
+        .collect()
 }
 
 fn peers_of(
@@ -270,27 +262,15 @@ fn peer_of(peer: &NetworkPolicyPeer, policy: &ObjectName, groups: &Groups<'_>) -
 }
 
 fn ports_of(written: &[NetworkPolicyPort], path: &FieldPath) -> Vec<Port> {
-    let number = |port: i32| u16::try_from(port).ok().filter(|port| *port > 0);
-    let entry = |entry: &NetworkPolicyPort| -> Option<(Protocol, PortKind)> {
-        let named = entry.protocol.as_deref().filter(|text| !text.is_empty());
-        let protocol = Protocol::ALL
-            .into_iter()
-            .find(|it| it.as_str() == named.unwrap_or("TCP"))?;
-        let what = match (&entry.port, entry.end_port) {
-            (None, None) => PortKind::Numbers(1, u16::MAX),
-            (Some(IntOrString::Int(first)), last) => {
-                let (first, last) = (number(*first)?, number(last.unwrap_or(*first))?);
-                (first <= last).then_some(PortKind::Numbers(first, last))?
-            }
-            (Some(IntOrString::String(name)), None) => PortKind::Name(name.clone()),
-            (None, Some(_)) | (Some(IntOrString::String(_)), Some(_)) => return None,
-        };
-        Some((protocol, what))
-    };
     let entries = written.iter().enumerate();
     entries
         .map(|(index, it)| {
-            let (protocol, what) = entry(it).unwrap_or((Protocol::Tcp, PortKind::Invalid));
+            let (protocol, what) = match entry(it) {
+                Ok(WrittenPort::All(protocol)) => (protocol, PortKind::Numbers(1, u16::MAX)),
+                Ok(WrittenPort::Range(protocol, first, last)) => (protocol, PortKind::Numbers(first, last)),
+                Ok(WrittenPort::Named(protocol, name)) => (protocol, PortKind::Name(name.to_owned())),
+                Err(_) => (Protocol::Tcp, PortKind::Invalid),
+            };
             Port {
                 path: path.index(index),
                 protocol,

@@ -2,7 +2,11 @@
 
 use crate::cluster::{Node, Place, Problem, Snapshot, SourcedAdminPolicy, SourcedPolicy, path::FieldPath};
 
-use super::{compile_admin, compile_rule, decision::AdminRef, set::PolicySet};
+use super::{
+    compile_admin, compile_rule,
+    decision::AdminRef,
+    set::{CompiledAdmin, PolicySet},
+};
 
 /// Compiles every policy of the snapshot; it never fails.
 ///
@@ -91,9 +95,16 @@ impl PolicySet {
         let compiled = compile_admin::policy(&sourced.object, &mut self.vocabulary, &mut report);
         let next = self.admin.len() as u32;
         let number = *self.admin_index.entry(name).or_insert(next);
+        let names_nodes = compiled.names_nodes();
         match self.admin.get_mut(number as usize) {
-            Some(slot) => *slot = compiled,
-            None => self.admin.push(compiled),
+            Some(slot) => {
+                *slot = compiled;
+                self.selects_nodes = self.admin.iter().any(CompiledAdmin::names_nodes);
+            }
+            None => {
+                self.admin.push(compiled);
+                self.selects_nodes |= names_nodes;
+            }
         }
     }
 
@@ -109,19 +120,17 @@ impl PolicySet {
         let number = self.node(&node.name);
         let signature = self.vocabulary.node_labels.signature(&node.labels);
         self.vocabulary.node_labels.put(number, &signature);
-        let addresses: Vec<_> = node
-            .addresses
-            .iter()
-            .map(std::net::IpAddr::to_canonical)
-            .collect();
-        for nodes in self.node_addresses.values_mut() {
-            nodes.retain(|other| *other != number);
+        let entry = self.nodes.get_mut(number as usize);
+        let was_described = entry.is_some_and(|entry| std::mem::replace(&mut entry.is_described, true));
+        // Only a node that was described before has addresses here.
+        if was_described {
+            for nodes in self.node_addresses.values_mut() {
+                nodes.retain(|other| *other != number);
+            }
         }
-        for address in &addresses {
-            self.node_addresses.entry(*address).or_default().push(number);
-        }
-        if let Some(entry) = self.nodes.get_mut(number as usize) {
-            entry.is_described = true;
+        for address in &node.addresses {
+            let nodes = self.node_addresses.entry(address.to_canonical()).or_default();
+            nodes.push(number);
         }
     }
 

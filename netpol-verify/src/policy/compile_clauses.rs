@@ -6,7 +6,7 @@ use super::{
     blocks::Block,
     compile::Report,
     compile_port::PortNames,
-    compile_rule::{Written, block},
+    compile_rule::{WrittenRule, block},
     compile_selector::selector,
     decision::Direction,
     port::{NameId, PortMatch},
@@ -60,7 +60,7 @@ pub(crate) fn clauses(policy: &SourcedPolicy, direction: Direction) -> Vec<Claus
     }
 }
 
-fn read<R: Written>(rule: &R) -> Clauses {
+fn read<R: WrittenRule>(rule: &R) -> Clauses {
     // What cannot be read was reported when the policy was compiled.
     let mut unheard = Vec::new();
     let nowhere = Place {

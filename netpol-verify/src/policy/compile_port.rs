@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use k8s_openapi::{api::networking::v1::NetworkPolicyPort, apimachinery::pkg::util::intstr::IntOrString};
 
-use crate::{cluster::path::FieldPath, net::Protocol};
+use crate::{
+    cluster::{api_protocol, path::FieldPath},
+    net::Protocol,
+};
 
 use super::{
     compile::Report,
@@ -16,6 +19,17 @@ use super::{
 pub(crate) struct PortNames {
     ids: HashMap<String, NameId>,
     has_grown: bool,
+}
+
+/// What an entry of `ports` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WrittenPort<'a> {
+    /// Every port of the protocol.
+    All(Protocol),
+    /// These numbers, both ends included.
+    Range(Protocol, u16, u16),
+    /// What the destination pod gives this name to.
+    Named(Protocol, &'a str),
 }
 
 impl PortNames {
@@ -49,52 +63,54 @@ impl PortNames {
     /// Compiles one entry; `None` when the API would refuse it, so that it lets nothing through.
     pub(crate) fn port(
         &mut self,
-        entry: &NetworkPolicyPort,
+        written: &NetworkPolicyPort,
         path: &FieldPath,
         report: &mut Report<'_>,
     ) -> Option<PortMatch> {
-        let mut refuse = |key: &str, message: String| {
-            report.problem(&path.key(key), format!("{message}; the entry matches nothing"));
-            None
-        };
-        // R15: each entry defaults by itself, also when another entry names a protocol.
-        let named = entry.protocol.as_deref().unwrap_or("TCP");
-        let Some(protocol) = Protocol::ALL
-            .into_iter()
-            .find(|protocol| protocol.as_str() == named)
-        else {
-            return refuse(
-                "protocol",
-                format!("{named:?} is no protocol of the API; expected TCP, UDP or SCTP"),
-            );
-        };
-        match (&entry.port, entry.end_port) {
-            (None, None) => Some(PortMatch::All(protocol)),
-            (None, Some(_)) => refuse("endPort", "needs a port to begin at".to_owned()),
-            (Some(IntOrString::Int(first)), last) => {
-                let Some(first) = number(*first) else {
-                    return refuse("port", format!("{first} is no port; expected 1 to 65535"));
-                };
-                match last.map(|last| number(last).ok_or(last)) {
-                    None => Some(PortMatch::Range(protocol, first, first)),
-                    Some(Ok(last)) if last >= first => Some(PortMatch::Range(protocol, first, last)),
-                    Some(Ok(last)) => refuse("endPort", format!("{last} lies before port {first}")),
-                    Some(Err(last)) => refuse("endPort", format!("{last} is no port; expected 1 to 65535")),
-                }
+        match entry(written) {
+            Ok(WrittenPort::All(protocol)) => Some(PortMatch::All(protocol)),
+            Ok(WrittenPort::Range(protocol, first, last)) => Some(PortMatch::Range(protocol, first, last)),
+            Ok(WrittenPort::Named(protocol, name)) => Some(PortMatch::Named(protocol, self.intern(name))),
+            Err((key, message)) => {
+                report.problem(&path.key(key), format!("{message}; the entry matches nothing"));
+                None
             }
-            (Some(IntOrString::String(_)), Some(_)) => {
-                refuse("endPort", "goes with a numeric port only".to_owned())
-            }
-            (Some(IntOrString::String(name)), None) if is_port_name(name) => {
-                Some(PortMatch::Named(protocol, self.intern(name)))
-            }
-            (Some(IntOrString::String(name)), None) => refuse(
-                "port",
-                format!(
-                    "{name:?} is text and so a port's name, but no valid one (lower case letters, digits, '-', at most 15, at least one letter); write a number without quotes"
-                ),
-            ),
         }
+    }
+}
+
+/// Reads an entry as the API does; `Err` names the key that it would refuse, and says why.
+pub(crate) fn entry(entry: &NetworkPolicyPort) -> Result<WrittenPort<'_>, (&'static str, String)> {
+    // R15: each entry defaults by itself, also when another entry names a protocol.
+    let protocol = match entry.protocol.as_deref() {
+        None => Protocol::Tcp,
+        Some(named) => api_protocol(named).map_err(|message| ("protocol", message))?,
+    };
+    let port =
+        |key, port: i32| number(port).ok_or_else(|| (key, format!("{port} is no port; expected 1 to 65535")));
+    match (&entry.port, entry.end_port) {
+        (None, None) => Ok(WrittenPort::All(protocol)),
+        (None, Some(_)) => Err(("endPort", "needs a port to begin at".to_owned())),
+        (Some(IntOrString::Int(first)), last) => {
+            let first = port("port", *first)?;
+            let last = last.map_or(Ok(first), |last| port("endPort", last))?;
+            if last < first {
+                return Err(("endPort", format!("{last} lies before port {first}")));
+            }
+            Ok(WrittenPort::Range(protocol, first, last))
+        }
+        (Some(IntOrString::String(_)), Some(_)) => {
+            Err(("endPort", "goes with a numeric port only".to_owned()))
+        }
+        (Some(IntOrString::String(name)), None) if is_port_name(name) => {
+            Ok(WrittenPort::Named(protocol, name))
+        }
+        (Some(IntOrString::String(name)), None) => Err((
+            "port",
+            format!(
+                "{name:?} is text and so a port's name, but no valid one (lower case letters, digits, '-', at most 15, at least one letter); write a number without quotes"
+            ),
+        )),
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn policy(
     }
 }
 
-fn rules<R: Written>(
+fn rules<R: WrittenRule>(
     written: &[R],
     path: &FieldPath,
     home: u32,
@@ -147,8 +147,8 @@ fn term(
     Some(words.terms.intern(Term { scope, pods }))
 }
 
-/// R3: what is listed; when nothing is, ingress always and egress where the section has rules.
-pub(crate) fn directions(policy: &NetworkPolicy, report: &mut Report<'_>) -> (bool, bool) {
+/// As [`isolates`], with what the API would refuse said.
+fn directions(policy: &NetworkPolicy, report: &mut Report<'_>) -> (bool, bool) {
     let spec = policy.spec.as_ref();
     let types = spec
         .and_then(|spec| spec.policy_types.as_deref())
@@ -173,6 +173,16 @@ pub(crate) fn directions(policy: &NetworkPolicy, report: &mut Report<'_>) -> (bo
             format!("{unknown:?} is no policy type; expected Ingress or Egress; the entry is ignored"),
         );
     }
+    isolates(policy)
+}
+
+/// Whether a policy isolates for ingress and for egress. R3: what is listed; when nothing is, ingress always and egress where
+/// the section has rules.
+pub(crate) fn isolates(policy: &NetworkPolicy) -> (bool, bool) {
+    let spec = policy.spec.as_ref();
+    let types = spec
+        .and_then(|spec| spec.policy_types.as_deref())
+        .unwrap_or_default();
     let listed = |name: &str| types.iter().any(|it| it == name);
     if listed("Ingress") || listed("Egress") {
         return (listed("Ingress"), listed("Egress"));
@@ -229,7 +239,7 @@ fn written_length(cidr: &str) -> Option<u8> {
 }
 
 /// What ingress and egress rules have in common.
-pub(crate) trait Written {
+pub(crate) trait WrittenRule {
     /// The key of the peers.
     const PEERS: &'static str;
     /// Its peers; none means any.
@@ -238,7 +248,7 @@ pub(crate) trait Written {
     fn ports(&self) -> &[NetworkPolicyPort];
 }
 
-impl Written for NetworkPolicyIngressRule {
+impl WrittenRule for NetworkPolicyIngressRule {
     const PEERS: &'static str = "from";
 
     fn peers(&self) -> &[NetworkPolicyPeer] {
@@ -250,7 +260,7 @@ impl Written for NetworkPolicyIngressRule {
     }
 }
 
-impl Written for NetworkPolicyEgressRule {
+impl WrittenRule for NetworkPolicyEgressRule {
     const PEERS: &'static str = "to";
 
     fn peers(&self) -> &[NetworkPolicyPeer] {

@@ -6,7 +6,7 @@ use crate::cluster::path::FieldPath;
 
 use super::{
     compile::Report,
-    selector::{Requirement, Selector},
+    selector::{Requirement, Selector, SelectorError},
 };
 
 /// Compiles a selector; absent means everything (R4, R7). `None` when the API would refuse it; `then` says what follows.
@@ -19,23 +19,37 @@ pub(crate) fn selector(
     let Some(written) = written else {
         return Some(Selector::default());
     };
-    let mut requirements = Vec::new();
+    let mut read = Vec::new();
     let mut is_valid = true;
-    let mut add = |path: &FieldPath, requirement| match requirement {
-        Ok(requirement) => requirements.push(requirement),
-        Err(error) => {
-            report.problem(path, format!("{error}; {then}"));
-            is_valid = false;
+    for (index, requirement) in requirements(written) {
+        match requirement {
+            Ok(requirement) => read.push(requirement),
+            Err(error) => {
+                let path = match index {
+                    None => path.key("matchLabels"),
+                    Some(index) => path.key("matchExpressions").index(index),
+                };
+                report.problem(&path, format!("{error}; {then}"));
+                is_valid = false;
+            }
         }
-    };
-    for (key, value) in written.match_labels.iter().flatten() {
-        let values = [value.clone()];
-        add(&path.key("matchLabels"), Requirement::new(key, "In", &values));
     }
-    for (index, written) in written.match_expressions.iter().flatten().enumerate() {
-        let values = written.values.as_deref().unwrap_or_default();
-        let requirement = Requirement::new(&written.key, &written.operator, values);
-        add(&path.key("matchExpressions").index(index), requirement);
-    }
-    is_valid.then(|| Selector::new(requirements))
+    is_valid.then(|| Selector::new(read))
+}
+
+/// Reads what a selector asks for, entry by entry: of `matchLabels` without an index, then of `matchExpressions`. `Err` is
+/// what the API would refuse.
+pub(crate) fn requirements(
+    written: &LabelSelector,
+) -> impl Iterator<Item = (Option<usize>, Result<Requirement, SelectorError>)> {
+    let labels = written.match_labels.iter().flatten();
+    let by_label = labels.map(|(key, value)| {
+        let requirement = Requirement::new(key, "In", std::slice::from_ref(value));
+        (None, requirement)
+    });
+    let expressions = written.match_expressions.iter().flatten().enumerate();
+    by_label.chain(expressions.map(|(index, it)| {
+        let values = it.values.as_deref().unwrap_or_default();
+        (Some(index), Requirement::new(&it.key, &it.operator, values))
+    }))
 }

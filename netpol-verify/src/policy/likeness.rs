@@ -3,7 +3,6 @@
 use super::{
     decision::End,
     matrix::PodId,
-    rule::Peers,
     set::{PodEntry, PolicySet},
 };
 use crate::{cluster::ObjectName, net::Family};
@@ -42,9 +41,9 @@ impl PolicySet {
             host_network: entry.host_network,
             is_unscheduled: entry.node.is_none(),
             nodes: self.nodes_at(entry),
-            awaits_node: (entry.host_network && entry.ips.is_empty() && self.selects_nodes())
+            awaits_node: (entry.host_network && entry.ips.is_empty() && self.selects_nodes)
                 .then_some(entry.node),
-            meets_on: entry.node.filter(|_| self.wanderers > 0 && self.selects_nodes()),
+            meets_on: entry.node.filter(|_| self.wanderers > 0 && self.selects_nodes),
         })
     }
 
@@ -67,6 +66,9 @@ impl PolicySet {
     }
 
     fn nodes_at(&self, entry: &PodEntry) -> Vec<u32> {
+        if !self.selects_nodes {
+            return Vec::new();
+        }
         let mut nodes: Vec<u32> = entry
             .ips
             .iter()
@@ -74,21 +76,8 @@ impl PolicySet {
             .flatten()
             .copied()
             .collect();
-        if !nodes.is_empty() && !self.selects_nodes() {
-            return Vec::new();
-        }
         nodes.sort_unstable();
         nodes.dedup();
         nodes
-    }
-
-    pub(super) fn selects_nodes(&self) -> bool {
-        let rules = self
-            .admin
-            .iter()
-            .flat_map(|policy| policy.ingress.iter().chain(&policy.egress));
-        rules
-            .map(|rule| &rule.rule.peers)
-            .any(|peers| matches!(peers, Peers::Listed(list) if !list.nodes.is_empty()))
     }
 }

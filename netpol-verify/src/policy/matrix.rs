@@ -75,11 +75,10 @@ impl PolicySet {
     }
 
     fn asked_singly(&self) -> BitSet {
-        let by_node = self.selects_nodes();
         let mut singly = BitSet::default();
         for (number, pod) in (0..).zip(&self.pods) {
             let is_at_node = || pod.ips.iter().any(|ip| self.node_addresses.contains_key(ip));
-            if pod.host_network || by_node && is_at_node() {
+            if pod.host_network || self.selects_nodes && is_at_node() {
                 singly.insert(number);
             }
         }
@@ -104,12 +103,6 @@ impl PolicySet {
     #[must_use]
     pub fn name(&self, pod: PodId) -> Option<&ObjectName> {
         self.entry(pod).map(|entry| &entry.name)
-    }
-
-    /// The classes of a pod, one a family: no policy can tell pods with the same ones apart. `None` for a pod that is over.
-    pub(crate) fn alike(&self, pod: PodId) -> Option<[u32; 2]> {
-        let entry = self.entry(pod).filter(|entry| !entry.is_over)?;
-        Some(entry.classes)
     }
 
     /// How many classes of endpoints there are that some policy can tell apart.

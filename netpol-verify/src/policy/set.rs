@@ -15,7 +15,7 @@ use super::{
     decision::{AdminRef, Direction, PolicyRef},
     labels::{LabelIndex, Signature},
     port::NamedPort,
-    rule::{AdminRule, Rule, Terms},
+    rule::{AdminRule, Peers, Rule, Terms},
 };
 
 /// The number that stands for no class: a pod has no address in that family, or is over.
@@ -45,6 +45,8 @@ pub struct PolicySet {
     pub(crate) policy_index: HashMap<ObjectName, u32>,
     pub(crate) admin: Vec<CompiledAdmin>,
     pub(crate) admin_index: HashMap<AdminRef, u32>,
+    /// Whether some administrator's rule selects nodes, so that it matters at which node's address a pod is.
+    pub(crate) selects_nodes: bool,
     /// How many policies were replaced or removed since everything was compiled: they leave terms behind.
     pub(crate) stale: usize,
 }
@@ -175,6 +177,12 @@ impl Compiled {
 }
 
 impl CompiledAdmin {
+    /// Whether some rule of it selects nodes.
+    pub(crate) fn names_nodes(&self) -> bool {
+        let mut rules = self.ingress.iter().chain(&self.egress);
+        rules.any(|it| matches!(&it.rule.peers, Peers::Listed(list) if !list.nodes.is_empty()))
+    }
+
     pub(crate) fn rules(&self, direction: Direction) -> &[AdminRule] {
         match direction {
             Direction::Ingress => &self.ingress,

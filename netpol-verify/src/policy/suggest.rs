@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::cluster::{AdminKind, Loaded, NAMESPACE_NAME_LABEL, ObjectName, Pod, Snapshot, Tier};
+use crate::cluster::{AdminKind, Kind, Loaded, NAMESPACE_NAME_LABEL, ObjectName, Pod, Snapshot, Tier};
 
 use super::{
     PolicySet, compile,
@@ -161,17 +161,13 @@ fn exception(
         End::Node { .. } | End::Address(_) if rule.direction == Direction::Ingress => return None,
         End::Node { address, .. } | End::Address(address) => json!({ "networks": [single(*address)] }),
     };
-    let (version, ports) = match kind {
-        AdminKind::ClusterNetworkPolicy => (
-            "v1alpha2",
-            json!({ "protocols": [{
-                traffic.protocol.as_str().to_lowercase(): { "destinationPort": { "number": traffic.port } },
-            }] }),
-        ),
-        AdminKind::AdminNetworkPolicy | AdminKind::BaselineAdminNetworkPolicy => (
-            "v1alpha1",
-            json!({ "ports": [{ "portNumber": { "protocol": traffic.protocol.as_str(), "port": traffic.port } }] }),
-        ),
+    let ports = match kind {
+        AdminKind::ClusterNetworkPolicy => json!({ "protocols": [{
+            traffic.protocol.as_str().to_lowercase(): { "destinationPort": { "number": traffic.port } },
+        }] }),
+        AdminKind::AdminNetworkPolicy | AdminKind::BaselineAdminNetworkPolicy => {
+            json!({ "ports": [{ "portNumber": { "protocol": traffic.protocol.as_str(), "port": traffic.port } }] })
+        }
     };
     let mut written = json!({ "action": kind.accept(), peers: [peer] });
     let mut spec = json!({ "priority": priority, "subject": selected(&pod.name, pod) });
@@ -187,7 +183,7 @@ fn exception(
         spec.insert(list.to_owned(), json!([written]));
     }
     Some(json!({
-        "apiVersion": format!("policy.networking.k8s.io/{version}"),
+        "apiVersion": kind.api_version(),
         "kind": kind.as_str(),
         "metadata": { "name": name },
         "spec": spec,
@@ -206,7 +202,7 @@ fn policy(name: &str, pod: &Pod, direction: Direction, peer: &Value, traffic: &T
         Direction::Egress => ("egress", "to", "Egress"),
     };
     json!({
-        "apiVersion": "networking.k8s.io/v1",
+        "apiVersion": Kind::NetworkPolicy.api_version(),
         "kind": "NetworkPolicy",
         "metadata": { "name": name, "namespace": pod.name.namespace },
         "spec": {

@@ -150,15 +150,9 @@ impl Scenario {
     /// # Errors
     /// Neither is there, or the folder's `scenario.yaml` is not one.
     pub fn load(name: &str) -> Result<Self, ScenarioError> {
-        let embedded = |files: &[(&str, &str)]| -> Folder {
-            files
-                .iter()
-                .map(|(file, text)| ((*file).to_owned(), (*text).to_owned()))
-                .collect()
-        };
         match name {
-            "guide" => Self::from_folder(name, Path::new(name), &embedded(&GUIDE)),
-            "guide-corrected" => Self::from_folder(name, Path::new(name), &embedded(&GUIDE_CORRECTED)),
+            "guide" => Self::from_folder(name, Path::new(name), &folder_of(&GUIDE)),
+            "guide-corrected" => Self::from_folder(name, Path::new(name), &folder_of(&GUIDE_CORRECTED)),
             folder => {
                 let path = Path::new(folder);
                 let short = path
@@ -237,6 +231,14 @@ impl Scenario {
             intent: file.intent.as_ref().map(find).transpose()?,
         })
     }
+}
+
+/// The folder that embedded files make.
+pub(super) fn folder_of(files: &[(&str, &str)]) -> Folder {
+    let texts = files.iter();
+    texts
+        .map(|(file, text)| ((*file).to_owned(), (*text).to_owned()))
+        .collect()
 }
 
 /// The manifests right in a folder, by name; or what could not be read.

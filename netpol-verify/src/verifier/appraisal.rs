@@ -1,33 +1,26 @@
 //! One look at an attempt that waits: whose it is, whom it was for, what was required, what became of it, and what follows.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use super::{
     destination::{Destination, Target, destination, is_unaddressed},
+    doubt::{Fold, early, folded, node_name},
     ears::Ears,
     elsewhere::judge_elsewhere,
-    folds::Like,
     identity::Found,
     passive::{Judged, Limits, NotJudged, Pending},
-    settle::{Stands, stands},
     trust::Trust,
+    wording::{blank, done, line, open, settled, unclear},
     world::World,
 };
 use crate::{
     cluster::ObjectName,
-    finding::{Code, Expected, JudgedAttempt, Observed, Path},
-    flow::{Outcome, Reply, UnknownCause, Window},
-    judge::{Judgement, Verdict, judge},
-    net::{Family, KernelTime, Netns, Protocol},
+    finding::{Code, JudgedAttempt, Observed, Path},
+    flow::{Outcome, Reply, Window},
+    judge::{Verdict, judge},
+    net::{KernelTime, Protocol},
     policy::{Decision, End, Expectation, Traffic},
-    suite::{Label, labelled},
 };
-
-/// What is silent or dropped is sent again by TCP after a second (RFC 6298); whether that gets through is part of the verdict.
-const RETRANSMISSION: Duration = Duration::from_millis(1_500);
-
-/// The name of the stage that passive attempts belong to.
-const STAGE: &str = "passive";
 
 /// What came of a look.
 pub(super) enum Look {
@@ -69,12 +62,12 @@ pub(super) struct Appraiser<'a> {
 }
 
 /// An attempt whose source is known.
-struct Asked<'a> {
-    pending: &'a Pending,
-    source: &'a ObjectName,
+pub(super) struct Asked<'a> {
+    pub(super) pending: &'a Pending,
+    pub(super) source: &'a ObjectName,
     /// As near as it is known, and the earliest that it may have been.
-    at: KernelTime,
-    began: KernelTime,
+    pub(super) at: KernelTime,
+    pub(super) began: KernelTime,
 }
 
 impl<'a> Appraiser<'a> {
@@ -99,8 +92,8 @@ impl<'a> Appraiser<'a> {
         let source = match self.world.identity().of(departure.source) {
             Some(Found::Pod(source)) => source,
             Some(Found::Open(why)) => {
-                let line = self.open(pending, &departure.key.source.ip().to_string(), why);
-                return self.done(pending.arrived, line);
+                let line = open(pending, &departure.key.source.ip().to_string(), why);
+                return done(pending.arrived, line);
             }
             None => return self.later(pending, || Look::Nothing(Why::NoPod)),
         };
@@ -109,7 +102,7 @@ impl<'a> Appraiser<'a> {
         let (Some(at), Some(error)) = (at, clock.error()) else {
             let node = node_name(ears, departure.source);
             let why = format!("the clock of node {node} is not known");
-            return self.later(pending, || self.unclear(pending, source, &why));
+            return self.later(pending, || unclear(pending, source, &why));
         };
         let asked = Asked {
             pending,
@@ -127,8 +120,8 @@ impl<'a> Appraiser<'a> {
             .flat_map(|trace| trace.deliveries());
         match destination(self.world, departure.key.protocol, departure.to, deliveries) {
             Destination::Unaddressed => Look::Nothing(Why::Unaddressed),
-            Destination::Unclear(why) => self.later(pending, || self.unclear(pending, source, &why)),
-            Destination::Open(why) => self.done(at, self.open(pending, &source.to_string(), &why)),
+            Destination::Unclear(why) => self.later(pending, || unclear(pending, source, &why)),
+            Destination::Open(why) => done(at, open(pending, &source.to_string(), &why)),
             Destination::Elsewhere { end, port } => self.elsewhere(ears, &asked, end, port),
             Destination::Pods { targets, service } => self.pods(ears, &asked, &targets, service.as_ref()),
         }
@@ -150,7 +143,7 @@ impl<'a> Appraiser<'a> {
                 "{address} may be an address of {} that the API has not told yet",
                 asked.source
             );
-            return Some(self.later(asked.pending, || self.unclear(asked.pending, asked.source, &why)));
+            return Some(self.later(asked.pending, || unclear(asked.pending, asked.source, &why)));
         }
         let reason = format!("it says that it comes from {address}, which is no address of the pod");
         let attempt = JudgedAttempt {
@@ -183,8 +176,8 @@ impl<'a> Appraiser<'a> {
             started: asked.at,
         };
         let mut outcome = ears.tracker().outcome(key, window);
-        if let Some(why) = self.early(ears, asked, destination, &outcome) {
-            return self.later(pending, || self.unclear(pending, asked.source, &why));
+        if let Some(why) = early(self.now, ears, asked, destination, &outcome) {
+            return self.later(pending, || unclear(pending, asked.source, &why));
         }
         let doubt = self
             .trust
@@ -193,7 +186,7 @@ impl<'a> Appraiser<'a> {
             .or_else(|| self.world.gap(ends()))
             .or_else(|| service.and_then(|_| self.trust.ends_unknown.clone()));
         if let Some(why) = doubt {
-            return self.later(pending, || self.unclear(pending, asked.source, &why));
+            return self.later(pending, || unclear(pending, asked.source, &why));
         }
         let decision = self.decide(asked.source, key.source, &first.end(), first, key.protocol);
         let is_disputed = others.iter().any(|other| {
@@ -202,9 +195,9 @@ impl<'a> Appraiser<'a> {
         });
         if is_disputed {
             let why = "the policies do not say the same of all pods behind the Service";
-            return self.later(pending, || self.unclear(pending, asked.source, why));
+            return self.later(pending, || unclear(pending, asked.source, why));
         }
-        match self.folded(ears, asked, first, destination, &outcome) {
+        match folded(self.now, ears, asked, first, destination, &outcome) {
             Fold::Nothing => {}
             Fold::Unsure => return Look::Nothing(Why::Folded),
             Fold::ReplyOnly => {
@@ -223,9 +216,9 @@ impl<'a> Appraiser<'a> {
             Some(_) | None => Path::CrossNode,
         };
         let judgement = judge(decision, outcome);
-        let line = self.line(asked, to, first.port, path, &judgement);
+        let line = line(self.now, asked, to, first.port, path, &judgement);
         let change = self.world.last_change(ends(), service, self.limits.settle);
-        self.done(asked.at, self.settled(asked, line, change))
+        done(asked.at, settled(asked, line, change))
     }
 
     fn elsewhere(&self, ears: &Ears, asked: &Asked<'_>, end: End, port: u16) -> Look {
@@ -241,8 +234,8 @@ impl<'a> Appraiser<'a> {
             .tracker()
             .trace(key)
             .is_some_and(|trace| trace.is_accepted(pending.departure.source));
-        if !is_accepted && let Some(why) = self.early(ears, asked, None, &outcome) {
-            return self.later(pending, || self.unclear(pending, asked.source, &why));
+        if !is_accepted && let Some(why) = early(self.now, ears, asked, None, &outcome) {
+            return self.later(pending, || unclear(pending, asked.source, &why));
         }
         let doubt = self
             .trust
@@ -251,7 +244,7 @@ impl<'a> Appraiser<'a> {
             .or_else(|| self.trust.ends_unknown.clone())
             .or_else(|| self.world.gap([asked.source]));
         if let Some(why) = doubt {
-            return self.later(pending, || self.unclear(pending, asked.source, &why));
+            return self.later(pending, || unclear(pending, asked.source, &why));
         }
         let from = End::Pod {
             name: asked.source.clone(),
@@ -261,12 +254,19 @@ impl<'a> Appraiser<'a> {
         let decision = self.world.policies().decide(&traffic);
         let Some(told) = judge_elsewhere(decision.expectation, &outcome, is_accepted) else {
             return self.later(pending, || {
-                self.unclear(pending, asked.source, "what became of it stayed uncertain")
+                unclear(pending, asked.source, "what became of it stayed uncertain")
             });
         };
         let mut judgement = judge(decision, outcome);
         judgement.verdict = told.verdict;
-        let mut line = self.line(asked, end.to_string(), port, Path::CrossNode, &judgement);
+        let mut line = line(
+            self.now,
+            asked,
+            end.to_string(),
+            port,
+            Path::CrossNode,
+            &judgement,
+        );
         if told.is_answered {
             line.observed = Observed::Delivered;
             line.reason = Some("an answer came back".to_owned());
@@ -278,55 +278,7 @@ impl<'a> Appraiser<'a> {
             });
         }
         let change = self.world.last_change([asked.source], None, self.limits.settle);
-        self.done(asked.at, self.settled(asked, line, change))
-    }
-
-    /// Why an outcome is not final yet, and what to say of it should it never be.
-    fn early(
-        &self,
-        ears: &Ears,
-        asked: &Asked<'_>,
-        destination: Option<Netns>,
-        outcome: &Outcome,
-    ) -> Option<String> {
-        if matches!(
-            outcome,
-            Outcome::Unknown {
-                why: UnknownCause::Pending
-            }
-        ) {
-            return Some(self.silent(ears, asked, destination));
-        }
-        let may_come_again = asked.pending.departure.key.protocol == Protocol::Tcp
-            && !matches!(outcome, Outcome::Delivered { .. })
-            && self.now.since(asked.at) < RETRANSMISSION
-            && self.now < asked.pending.deadline;
-        may_come_again.then(|| "its retransmission was awaited".to_owned())
-    }
-
-    /// Whose silence keeps it uncertain.
-    fn silent(&self, ears: &Ears, asked: &Asked<'_>, destination: Option<Netns>) -> String {
-        let nodes = ears.tracker().nodes();
-        let ends = [Some(asked.pending.departure.source), destination];
-        let silent = ends.into_iter().flatten().find(|netns| {
-            nodes
-                .get(netns.node)
-                .heard_at()
-                .is_none_or(|heard| self.now.since(heard) > Duration::from_secs(3))
-        });
-        match silent {
-            Some(netns) => {
-                let name = node_name(ears, netns);
-                match nodes.get(netns.node).heard_at() {
-                    Some(heard) => format!(
-                        "the sensor of node {name} has been silent for {} s",
-                        self.now.since(heard).as_secs()
-                    ),
-                    None => format!("the sensor of node {name} has proven nothing yet"),
-                }
-            }
-            None => "what became of it stayed uncertain".to_owned(),
-        }
+        done(asked.at, settled(asked, line, change))
     }
 
     fn decide(
@@ -347,85 +299,6 @@ impl<'a> Appraiser<'a> {
         })
     }
 
-    /// Whether what was not seen may have been folded into a record of a like packet.
-    fn folded(
-        &self,
-        ears: &Ears,
-        asked: &Asked<'_>,
-        target: &Target,
-        destination: Option<Netns>,
-        outcome: &Outcome,
-    ) -> Fold {
-        let departure = &asked.pending.departure;
-        let (protocol, source) = (departure.key.protocol, departure.key.source);
-        let there = SocketAddr::new(target.address, target.port);
-        let may_hide = |netns, like| ears.may_have_folded(netns, like, asked.began, self.now);
-        match outcome {
-            Outcome::Delivered {
-                reply: Reply::Lost { .. },
-                ..
-            } => {
-                let hidden = [there, departure.to]
-                    .into_iter()
-                    .any(|from| may_hide(departure.source, Like::answer(protocol, from, source)));
-                if hidden { Fold::ReplyOnly } else { Fold::Nothing }
-            }
-            Outcome::Delivered { .. } | Outcome::Unknown { .. } => Fold::Nothing,
-            Outcome::Dropped { .. } | Outcome::Rejected { .. } | Outcome::Unanswered => {
-                let like = Like::first(protocol, source, there);
-                let hidden = destination.is_some_and(|netns| may_hide(netns, like));
-                if hidden { Fold::Unsure } else { Fold::Nothing }
-            }
-        }
-    }
-
-    fn line(
-        &self,
-        asked: &Asked<'_>,
-        to: String,
-        port: u16,
-        path: Path,
-        judgement: &Judgement,
-    ) -> JudgedAttempt {
-        let key = &asked.pending.departure.key;
-        let label = Label {
-            stage: STAGE.to_owned(),
-            from: asked.source.to_string(),
-            to,
-            protocol: key.protocol,
-            port,
-            family: Family::of(key.source.ip().to_canonical()),
-            path,
-        };
-        labelled(label, judgement, Some(self.now.since(asked.at)))
-    }
-
-    /// The line, or an inconclusive one where something that it depends on has just changed.
-    fn settled(
-        &self,
-        asked: &Asked<'_>,
-        line: JudgedAttempt,
-        change: Option<(super::settle::LastChange, &str)>,
-    ) -> JudgedAttempt {
-        let reason = match stands(line.verdict, asked.began, change.map(|(change, _)| change)) {
-            Stands::Yes => return line,
-            Stands::Propagating { age } => format!(
-                "propagating: {:.1} s before, {}",
-                age.as_secs_f64(),
-                change.map_or("", |(_, what)| what)
-            ),
-            Stands::Overtaken => format!(
-                "what was required then is not known: meanwhile {}",
-                change.map_or("", |(_, what)| what)
-            ),
-        };
-        JudgedAttempt {
-            verdict: Verdict::Inconclusive,
-            reason: Some(reason),
-            ..line
-        }
-    }
-
     /// Waits, or says the last word when there is no time left.
     fn later(&self, pending: &Pending, last: impl FnOnce() -> Look) -> Look {
         if self.now < pending.deadline {
@@ -433,58 +306,6 @@ impl<'a> Appraiser<'a> {
         } else {
             last()
         }
-    }
-
-    fn unclear(&self, pending: &Pending, source: &ObjectName, why: &str) -> Look {
-        let line = JudgedAttempt {
-            reason: Some(why.to_owned()),
-            ..blank(pending, source.to_string(), Verdict::Inconclusive)
-        };
-        self.done(pending.departure.at.unwrap_or(pending.arrived), line)
-    }
-
-    fn open(&self, pending: &Pending, from: &str, why: &str) -> JudgedAttempt {
-        JudgedAttempt {
-            by: vec![why.to_owned()],
-            ..blank(pending, from.to_owned(), Verdict::Unspecified)
-        }
-    }
-
-    fn done(&self, at: KernelTime, attempt: JudgedAttempt) -> Look {
-        Look::Judged(Box::new(Judged {
-            at,
-            code: Code::of(&attempt),
-            attempt,
-        }))
-    }
-}
-
-/// What folding may have hidden.
-enum Fold {
-    Nothing,
-    ReplyOnly,
-    Unsure,
-}
-
-/// A line of which only the ends' addresses are known.
-fn blank(pending: &Pending, from: String, verdict: Verdict) -> JudgedAttempt {
-    let departure = &pending.departure;
-    JudgedAttempt {
-        stage: STAGE.to_owned(),
-        from,
-        to: departure.to.ip().to_canonical().to_string(),
-        protocol: departure.key.protocol,
-        port: departure.to.port(),
-        family: Family::of(departure.to.ip().to_canonical()),
-        path: Path::CrossNode,
-        expected: Expected::Unspecified,
-        by: Vec::new(),
-        observed: Observed::Unknown,
-        reason: None,
-        drop_kind: None,
-        only_retransmission: false,
-        verdict,
-        latency_micros: None,
     }
 }
 
@@ -494,9 +315,4 @@ const fn word(expectation: Expectation) -> u8 {
         Expectation::Deny => 1,
         Expectation::Unspecified(_) => 2,
     }
-}
-
-fn node_name(ears: &Ears, netns: Netns) -> String {
-    ears.name(netns.node)
-        .map_or_else(|| "?".to_owned(), ToString::to_string)
 }

@@ -10,6 +10,9 @@
 mod appraisal;
 mod board;
 mod destination;
+#[cfg(test)]
+mod destination_tests;
+mod doubt;
 mod ears;
 mod elsewhere;
 mod folds;
@@ -29,6 +32,7 @@ mod services;
 mod settle;
 mod share;
 mod trust;
+mod wording;
 mod world;
 
 pub use board::{Board, Status};
@@ -41,6 +45,7 @@ pub use line::Line;
 pub use local::LocalSensors;
 pub use passive::{Judged, Limits, NotJudged, Passive};
 pub use prober::{ClusterProber, Decided, Order, ProbingError};
+pub(crate) use query::verdicts;
 pub use query::{ParseQueryError, Query};
 pub use service::{BusState, Service, ServiceError};
 pub use settle::{LastChange, Stands, stands};

@@ -7,8 +7,8 @@ use crate::{
     net::KernelTime,
 };
 
-/// A quiet server is heard of about once a minute; one that is silent for so long may have changed anything.
-const SILENCE: Duration = Duration::from_secs(180);
+/// Whoever follows notices a dead connection and tells; should that ever fail, what is so old is not believed.
+const SILENCE: Duration = Duration::from_secs(900);
 
 /// Why verdicts cannot be given, as far as they cannot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_silent_for_long_is_not_believed() {
-        let trust = Trust::of(&listed(), KernelTime(200 * SECOND));
-        assert!(trust.stale.unwrap().contains("for 199 s"));
+        let trust = Trust::of(&listed(), KernelTime(902 * SECOND));
+        assert!(trust.stale.unwrap().contains("for 901 s"));
     }
 }

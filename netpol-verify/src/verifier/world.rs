@@ -29,6 +29,8 @@ pub struct World {
     unread: BTreeSet<ObjectKey>,
     /// Namespaces whose labels nobody has told.
     implied: HashSet<String>,
+    /// Whether that may have changed: by a namespace that is told of, too, which is no change where it is as was assumed.
+    is_implied_stale: bool,
     recent: Recent,
     services: OnceCell<Services>,
     identity: Identity,
@@ -40,6 +42,8 @@ impl World {
     /// Takes what a watch tells.
     pub fn take(&mut self, told: Told, now: KernelTime) {
         self.note_unread(&told);
+        let is_alive = matches!(told, Told::Alive(_) | Told::Broken { .. });
+        self.is_implied_stale |= !is_alive;
         let changes = self.followed.take(told, now);
         if !changes.is_empty() {
             self.changed(&changes, now);
@@ -78,7 +82,6 @@ impl World {
                 tracing::warn!(problem = ?problem.to_string(), "A policy cannot be taken as it stands.");
             }
         }
-        self.implied = self.followed.implied_namespaces().collect();
     }
 
     fn note_unread(&mut self, told: &Told) {
@@ -102,6 +105,9 @@ impl World {
 
     /// Works out whose each namespace is, where something has changed.
     pub fn identify(&mut self, ears: &Ears) {
+        if std::mem::take(&mut self.is_implied_stale) {
+            self.implied = self.followed.implied_namespaces().collect();
+        }
         if self.identified == Some(ears.revision()) {
             return;
         }

@@ -182,6 +182,14 @@ impl ApiServer {
         }
     }
 
+    /// The server's network namespace.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn netns(&self) -> Result<Netns> {
+        Ok(Netns::open(&self.name)?)
+    }
+
     /// Runs work in the server's network namespace, on a runtime of one thread.
     ///
     /// # Errors

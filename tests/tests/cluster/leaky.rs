@@ -1,5 +1,7 @@
 //! What `certify` says of CNIs that enforce nothing, and how it ends when things go wrong around it.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use nix::sys::signal::{Signal, kill};
 
@@ -107,6 +109,22 @@ fn without_rights_the_verb_and_the_resource_that_lack_are_named() -> Result<()> 
     for words in ["namespaces", "nobody", "kubectl auth can-i"] {
         ensure!(ended.said.contains(words), "{words}: {}", ended.said);
     }
+    testbed.assert_clean()
+}
+
+#[test]
+fn an_api_server_that_is_started_again_in_a_run_does_not_end_it() -> Result<()> {
+    let testbed = Testbed::find()?;
+    let mut run = testbed.certify(&["--settle", "5"])?;
+    run.until("stage 2")?;
+    testbed.restart_api_server(Duration::from_secs(4))?;
+    let ended = run.end()?;
+    assert_eq!(
+        (ended.code, ended.verdict()?),
+        (Some(1), "NotEnforced"),
+        "{}",
+        ended.said
+    );
     testbed.assert_clean()
 }
 

@@ -5,5 +5,7 @@
 mod calico;
 /// CNIs that accept policies and enforce none: the bridge plugin, Flannel.
 mod leaky;
+/// The verifier in the cluster.
+mod service;
 /// The cluster, and `certify` on it.
 mod testbed;

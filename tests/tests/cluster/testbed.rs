@@ -11,6 +11,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 
 /// No step of a run takes longer.
@@ -51,13 +55,13 @@ impl Testbed {
         Ok(testbed)
     }
 
-    fn script(&self, name: &str) -> Command {
+    pub(crate) fn script(&self, name: &str) -> Command {
         let mut script = Command::new("bash");
         script.arg(self.scripts.join(name)).env("T", &self.folder);
         script
     }
 
-    fn run(&self, mut command: Command) -> Result<String> {
+    pub(crate) fn run(&self, mut command: Command) -> Result<String> {
         let done = command.output()?;
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
         ensure!(
@@ -81,6 +85,36 @@ impl Testbed {
         script.args(["in", node, "pkill", "-KILL", "-f", pattern]);
         // It says so by its exit when none matched: on that node there is none.
         script.output()?;
+        Ok(())
+    }
+
+    /// Kills the API server, leaves it dead for a while, and starts the same again.
+    pub(crate) fn restart_api_server(&self, dead: Duration) -> Result<()> {
+        let file = self.folder.join("run/apiserver.pid");
+        let pid = fs::read_to_string(&file)?.trim().to_owned();
+        let command = fs::read(format!("/proc/{pid}/cmdline"))?;
+        let words: Vec<String> = command
+            .split(|byte| *byte == 0)
+            .filter(|word| !word.is_empty())
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect();
+        ensure!(
+            words.first().is_some_and(|word| word.ends_with("kube-apiserver")),
+            "{words:?}"
+        );
+        kill(Pid::from_raw(pid.parse()?), Signal::SIGKILL)?;
+        thread::sleep(dead);
+        let log = fs::File::create(self.folder.join("run/apiserver-again.log"))?;
+        let child = Command::new("setsid")
+            .arg("nsenter")
+            .arg("--net=/run/netns/tb-cp")
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        // `cluster.sh down` ends it by this.
+        fs::write(file, child.id().to_string())?;
         Ok(())
     }
 

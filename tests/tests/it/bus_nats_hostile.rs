@@ -255,7 +255,7 @@ fn a_sensor_answers_and_hears_calls_and_silence_has_its_reason() -> Result<()> {
                         responder.answer(Answer::Probed(sent.collect())).await;
                     }
                     // Silence.
-                    Question::Ask(Ask::Facts, _) => {}
+                    Question::Ask(Ask::Facts | Ask::Attend(_), _) => {}
                     Question::Call { verifier, now } => {
                         calls.push((verifier, now.0));
                         if calls.len() == 2 {

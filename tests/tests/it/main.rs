@@ -66,3 +66,5 @@ mod sensor_confine;
 mod shapes;
 // Reads the workspace's own sources, for the arrows and the habits.
 mod source;
+// Everybody's traffic: real packets, a real API server, a real NATS, and the verifier as a user runs it.
+mod verifier_service;

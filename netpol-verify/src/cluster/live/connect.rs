@@ -40,7 +40,7 @@ pub struct LiveCluster {
     pub(super) server: String,
     /// For each request.
     pub(super) timeout: Option<Duration>,
-    namespace: String,
+    pub(super) namespace: String,
 }
 
 impl LiveCluster {

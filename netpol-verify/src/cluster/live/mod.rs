@@ -14,6 +14,7 @@ mod follow_tests;
 mod followed;
 #[cfg(test)]
 mod followed_tests;
+mod lines;
 mod page;
 mod proxy;
 mod read;
@@ -25,6 +26,7 @@ mod watch;
 pub use connect::{Access, LiveCluster};
 pub use error::{Denied, LiveError};
 pub use followed::Followed;
+pub use lines::Lines;
 pub use resource::{Needed, needed};
 pub use standing::Standing;
 pub use told::Told;

@@ -34,7 +34,7 @@ impl LiveCluster {
         let (mut denied, mut first_said) = (Vec::new(), None);
         for resource in RESOURCES.iter().filter(|it| it.need == Need::Required) {
             match self.list(resource).await {
-                Ok(items) => loaded.take_listed(&resource.api_version(), resource.kind, items),
+                Ok(items) => loaded.take_listed(resource.api_version(), resource.kind, items),
                 // All of them are asked for, so that one look names every right that is missing.
                 Err(LiveError::Refused {
                     code: FORBIDDEN,
@@ -57,7 +57,7 @@ impl LiveCluster {
                 continue;
             }
             match self.list(resource).await {
-                Ok(items) => loaded.take_listed(&resource.api_version(), resource.kind, items),
+                Ok(items) => loaded.take_listed(resource.api_version(), resource.kind, items),
                 Err(LiveError::Refused { code, said, .. }) => {
                     loaded.lacks(resource.kind, without(resource, code, &said));
                 }

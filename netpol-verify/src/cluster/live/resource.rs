@@ -126,12 +126,8 @@ impl Resource {
     }
 
     /// `networking.k8s.io/v1`, as objects spell it.
-    pub(super) fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.to_owned()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+    pub(super) const fn api_version(&self) -> &'static str {
+        self.object.api_version()
     }
 
     /// The path that lists it in all namespaces.
@@ -156,8 +152,12 @@ mod tests {
     #[test]
     fn each_resource_gives_what_the_door_of_manifests_takes() {
         for resource in &RESOURCES {
-            let taken = Kind::named(&resource.api_version(), resource.kind);
-            assert_eq!(taken, Some(resource.object), "{}", resource.plural);
+            let spelled = match resource.group {
+                "" => resource.version.to_owned(),
+                group => format!("{group}/{}", resource.version),
+            };
+            assert_eq!(spelled, resource.api_version(), "{}", resource.plural);
+            assert_eq!(Kind::named(&spelled, resource.kind), Some(resource.object));
         }
     }
 }

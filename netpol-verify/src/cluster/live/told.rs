@@ -68,7 +68,7 @@ impl Told {
 pub(super) fn put(resource: &Resource, value: Value) -> Told {
     let key = key(resource, &value);
     let mut loaded = Loaded::default();
-    loaded.take_listed(&resource.api_version(), resource.kind, vec![value]);
+    loaded.take_listed(resource.api_version(), resource.kind, vec![value]);
     let object = loaded.objects.into_iter().find(|object| object.key() == key);
     let mut problems = loaded.problems;
     if let Some(more) = problems.len().checked_sub(MAX_PROBLEMS).filter(|more| *more > 0) {

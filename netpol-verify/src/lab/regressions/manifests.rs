@@ -57,10 +57,6 @@ fn pod(pod: &Pod) -> Value {
 }
 
 fn admin_policy(policy: &AdminPolicy) -> Value {
-    let version = match policy.kind {
-        AdminKind::ClusterNetworkPolicy => "v1alpha2",
-        AdminKind::AdminNetworkPolicy | AdminKind::BaselineAdminNetworkPolicy => "v1alpha1",
-    };
     let mut spec = Map::new();
     if policy.kind == AdminKind::ClusterNetworkPolicy {
         let tier = match policy.tier {
@@ -82,7 +78,7 @@ fn admin_policy(policy: &AdminPolicy) -> Value {
     spec.insert("ingress".to_owned(), rules("from", &policy.ingress));
     spec.insert("egress".to_owned(), rules("to", &policy.egress));
     json!({
-        "apiVersion": format!("policy.networking.k8s.io/{version}"), "kind": policy.kind,
+        "apiVersion": policy.kind.api_version(), "kind": policy.kind,
         "metadata": {"name": policy.name},
         "spec": spec
     })

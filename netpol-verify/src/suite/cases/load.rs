@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     cluster::{Loaded, Place, Problem, document},
-    suite::scenario::{Folder, read_folder},
+    suite::scenario::{Folder, folder_of, read_folder},
 };
 
 use super::{
@@ -88,16 +88,10 @@ impl Suite {
     /// # Errors
     /// Neither is there, or something in it is wrong; every mistake is named with file, line and path.
     pub fn load(name: &str) -> Result<Self, SuiteError> {
-        let embedded = |files: &[(&str, &str)]| -> Folder {
-            files
-                .iter()
-                .map(|(file, text)| ((*file).to_owned(), (*text).to_owned()))
-                .collect()
-        };
         match name {
-            "cyclonus" => Self::from_folder(name, &Path::new("suites").join(name), &embedded(CYCLONUS)),
-            "e2e" => Self::from_folder(name, &Path::new("suites").join(name), &embedded(E2E)),
-            "cnp" => Self::from_folder(name, &Path::new("suites").join(name), &embedded(CNP)),
+            "cyclonus" => Self::from_folder(name, &Path::new("suites").join(name), &folder_of(CYCLONUS)),
+            "e2e" => Self::from_folder(name, &Path::new("suites").join(name), &folder_of(E2E)),
+            "cnp" => Self::from_folder(name, &Path::new("suites").join(name), &folder_of(CNP)),
             folder => {
                 let path = Path::new(folder);
                 let mut files =

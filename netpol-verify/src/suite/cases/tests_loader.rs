@@ -219,7 +219,7 @@ const WRONG_STEPS: &[(&str, &str)] = &[
     ),
     (
         "apply: [{like: deny, set: {spec.ingres: []}}]\n    expect: {ingress: {}, egress: {}}",
-        "small/one.yaml:8: NetworkPolicy p/deny: spec.ingres: NetworkPolicy v1 has no such field",
+        "small/one.yaml:8: NetworkPolicy p/deny: spec.ingres: NetworkPolicy v1 has no such field here",
     ),
     (
         "apply: [{apiVersion: v1, kind: ConfigMap, metadata: {name: s}}]\n    expect: {ingress: {}, egress: {}}",
