@@ -105,7 +105,8 @@ pub(crate) fn run() -> Result<()> {
             socket.send(&probe)?;
             thread::sleep(APART);
         }
-        thread::sleep(Duration::from_secs(5));
+        // An attempt that stays open is told as inconclusive after ten seconds.
+        thread::sleep(Duration::from_secs(13));
         let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
         let mut millis = Vec::new();
         let mut verdicts: BTreeMap<String, usize> = BTreeMap::new();
@@ -132,6 +133,11 @@ pub(crate) fn run() -> Result<()> {
             spread.quantile(1000)
         );
     }
+    let (_, figures) = ask(&netns, "/metrics")?;
+    let not_judged = figures
+        .lines()
+        .filter(|line| line.starts_with("netpol_verify_attempts_not_judged_total") && !line.ends_with(" 0"));
+    println!("  seen and not judged: {:?}", not_judged.collect::<Vec<_>>());
     Ok(())
 }
 
