@@ -20,6 +20,7 @@ const PLAIN: Setup = Setup {
     tls: false,
     name: netpol_verify::bus::nats::SERVER_NAME,
     max_payload: 1024 * 1024,
+    figures: false,
 };
 
 /// Long enough for any answer.
