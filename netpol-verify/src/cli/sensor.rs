@@ -37,8 +37,8 @@ pub(super) struct SensorOptions {
     /// kubelet's part of the cgroup tree, where several kubelets share one machine and its process table.
     #[arg(long, value_name = "PATH")]
     cgroup_root: Option<String>,
-    /// The ring buffer's size in MiB, a power of two.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    /// The ring buffer's size in MiB, a power of two. It is looked into ten times a second: 2 MiB are 100,000 records a second.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
     ring_mib: u32,
 }
 

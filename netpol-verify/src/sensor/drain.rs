@@ -36,6 +36,8 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 /// longer than this between the two, even where a virtual CPU is taken away.
 const IN_WRITING: Duration = Duration::from_millis(5);
 
+/// How often the ring is looked into where heartbeats are rarer: what happens is told soon, and a small ring will do.
+const POLL: Duration = Duration::from_millis(100);
 /// Verifiers that call at once are few; of strangers' calls only the latest are kept.
 const CALLERS: usize = 16;
 
@@ -176,6 +178,9 @@ impl Drainer {
     async fn run(&mut self, mut ring: AsyncFd<RingBuf<MapData>>, mut requests: mpsc::Receiver<Request>) {
         let mut heartbeat = interval(self.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut poll = interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let is_polled = self.heartbeat > POLL;
         loop {
             tokio::select! {
                 biased;
@@ -200,6 +205,7 @@ impl Drainer {
                     }
                 },
                 _ = heartbeat.tick() => self.heartbeat(ring.get_mut()),
+                _ = poll.tick(), if is_polled => self.drain(ring.get_mut()),
             }
         }
     }

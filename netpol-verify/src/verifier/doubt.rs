@@ -87,7 +87,10 @@ pub(super) fn folded(
         Outcome::Delivered { .. } | Outcome::Unknown { .. } => Fold::Nothing,
         Outcome::Dropped { .. } | Outcome::Rejected { .. } | Outcome::Unanswered => {
             let like = Like::first(protocol, source, there);
-            let hidden = destination.is_some_and(|netns| may_hide(netns, like));
+            // Its own arrival was recorded, and stopped behind the interface: then no other record hides it.
+            let trace = ears.tracker().trace(&departure.key);
+            let arrived = |netns| trace.is_some_and(|trace| trace.deliveries().any(|(at, _)| at == netns));
+            let hidden = destination.is_some_and(|netns| !arrived(netns) && may_hide(netns, like));
             if hidden { Fold::Unsure } else { Fold::Nothing }
         }
     }
