@@ -240,9 +240,14 @@ impl Teller {
                 });
                 tracing::info!("Connected to NATS.");
             }
-            Event::Disconnected | Event::Closed => {
+            Event::Disconnected => {
                 self.sender.send_modify(|link| link.connected = false);
                 tracing::warn!("The connection to NATS is lost; trying again until it is back.");
+            }
+            // Connecting goes on for ever, so it is we who have ended it.
+            Event::Closed => {
+                self.sender.send_modify(|link| link.connected = false);
+                tracing::debug!("The connection to NATS is closed.");
             }
             Event::ClientError(ClientError::Other(cause)) => {
                 let distrust = self
