@@ -31,6 +31,7 @@
 //! - [`cli`]: one file a command.
 
 pub mod bus;
+mod causes;
 pub mod certify;
 pub mod cli;
 pub mod cluster;

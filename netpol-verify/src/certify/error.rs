@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{bus::nats::NatsError, cluster::LiveError, suite::ScenarioError, verifier::ProbingError};
+use crate::{
+    bus::nats::NatsError, causes::causes, cluster::LiveError, suite::ScenarioError, verifier::ProbingError,
+};
 
 /// A cluster could not be certified.
 #[derive(Debug, thiserror::Error)]
@@ -135,21 +137,6 @@ impl CertifyError {
             said: said.chars().take(400).collect(),
         }
     }
-}
-
-/// An error with what caused it.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 fn remedy(code: u16, step: &str, what: &str) -> String {

@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 
 use super::{
     api::{Cluster, DAEMON_SET, DEPLOYMENT, NAMESPACE, NODE, POD},
-    error::{CertifyError, causes},
+    error::CertifyError,
     install::{self, HOME, NATS, SENSOR, number},
     lease,
     machines::{listed, machines},
@@ -14,7 +14,7 @@ use super::{
     rights::rights,
     sensors::{by_node, sensors},
 };
-use crate::{cluster::LiveCluster, report::Checked};
+use crate::{causes::causes, cluster::LiveCluster, report::Checked};
 
 const LEVEL: &str = "pod-security.kubernetes.io/enforce";
 const SENSOR_LABELS: &str = "app.kubernetes.io/name=netpol-verify,app.kubernetes.io/component=sensor";

@@ -6,8 +6,8 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::{Api, Client, api::PostParams};
 
-use super::{error::causes, install::HOME};
-use crate::{cluster::needed, report::Checked};
+use super::install::HOME;
+use crate::{causes::causes, cluster::needed, report::Checked};
 
 /// Reviews that are asked for at once.
 const AT_ONCE: usize = 8;

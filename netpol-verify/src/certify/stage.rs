@@ -20,9 +20,9 @@ use crate::{
     flow::{Outcome, UnknownCause},
     judge::judge,
     net::{Clock, Netns},
-    policy::{Decision, End, PolicySet, Traffic, compile},
+    policy::{PolicySet, compile},
     sensor::Probe,
-    suite::{Attempt, ProbePattern, attempts, line},
+    suite::{Attempt, ProbePattern, attempts, deciders, line},
     verifier::{ClusterProber, Decided, Identity, Order},
 };
 
@@ -226,7 +226,7 @@ impl<S: Sensors> Probing<'_, S> {
             } else {
                 Path::CrossNode
             };
-            let decision = decide(&view.set, attempt);
+            let decision = attempt.decide(&view.set);
             // Each order is decided; should one not be, nothing is known of it.
             let decided = match asked {
                 Ok(()) => decided.next().ok_or(UnknownCause::SourceNotWatched),
@@ -234,7 +234,7 @@ impl<S: Sensors> Probing<'_, S> {
             };
             result.attempts.push(match decided {
                 Ok(decided) => {
-                    result.exercised.extend(exercised(&decision));
+                    result.exercised.extend(deciders(&decision));
                     let judgement = judge(decision, decided.outcome);
                     let mut judged = line(stage, attempt, path, &judgement, decided.latency);
                     if let (Some(why), Verdict::Inconclusive) = (decided.refused, judged.verdict) {
@@ -323,28 +323,4 @@ pub(super) fn identity<S: Sensors>(prober: &ClusterProber<S>, snapshot: &Snapsho
         .iter()
         .map(|node| (node.name.as_str(), node.addresses.as_slice()));
     Identity::new(prober.ears(), snapshot.pods.iter(), nodes)
-}
-
-fn decide(set: &PolicySet, attempt: &Attempt) -> Decision {
-    let end = |name: &ObjectName, address| End::Pod {
-        name: name.clone(),
-        address: Some(address),
-    };
-    set.decide(&Traffic::direct(
-        end(&attempt.from, attempt.from_address),
-        end(&attempt.to, attempt.to_address),
-        attempt.protocol,
-        attempt.port,
-    ))
-}
-
-/// The policies that decided.
-fn exercised(decision: &Decision) -> Vec<String> {
-    [&decision.egress, &decision.ingress]
-        .into_iter()
-        .flat_map(|side| {
-            let isolating = side.isolating.iter().map(ToString::to_string);
-            isolating.chain(side.allowing.iter().map(|rule| rule.policy.to_string()))
-        })
-        .collect()
 }

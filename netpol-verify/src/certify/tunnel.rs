@@ -10,7 +10,8 @@ use kube::{
 };
 use tokio::{io::copy_bidirectional, net::TcpListener, task::JoinHandle};
 
-use super::error::{CertifyError, causes};
+use super::error::CertifyError;
+use crate::causes::causes;
 
 /// A listening tunnel; dropping it closes it.
 pub(super) struct Tunnel {

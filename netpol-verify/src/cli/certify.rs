@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     exit::{Exit, fail},
     options::{Output, OutputOptions},
+    runtime,
     stream::{complain, say, style},
 };
 use crate::{
@@ -174,12 +175,7 @@ fn run(options: &CertifyOptions) -> Result<Run, CertifyCommandError> {
         context: options.context.clone(),
         request_timeout: None,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(CertifyCommandError::Runtime)?;
-    let run = runtime.block_on(async {
+    let work = async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CertifyCommandError::Runtime)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(CertifyCommandError::Runtime)?;
         let stop = async {
@@ -200,8 +196,9 @@ fn run(options: &CertifyOptions) -> Result<Run, CertifyCommandError> {
         let progress = Progress::new();
         let run = certify(&live, &request, &|step| progress.say(step), stop).await;
         progress.end();
-        Ok::<_, CertifyCommandError>(run?)
-    })?;
+        Ok(run?)
+    };
+    let run = runtime::run(work, CertifyCommandError::Runtime)?;
     let text = match options.print.output {
         Output::Json => report::json(&run).map_err(CertifyCommandError::Json)?,
         Output::Table => report::table(&run, style()),

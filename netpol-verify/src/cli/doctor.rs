@@ -12,6 +12,7 @@ use clap::Args;
 use super::{
     exit::{Exit, fail},
     options::{Output, OutputOptions},
+    runtime,
     stream::say,
 };
 use crate::{
@@ -80,15 +81,11 @@ fn look_at_cluster(options: &DoctorOptions) -> Result<Vec<Checked>, DoctorError>
         context: options.context.clone(),
         request_timeout: None,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(DoctorError::Runtime)?;
-    runtime.block_on(async {
+    let work = async {
         let live = LiveCluster::find(&access).await.map_err(CertifyError::from)?;
         Ok(examine(&live).await?)
-    })
+    };
+    runtime::run(work, DoctorError::Runtime)
 }
 
 fn look() -> Vec<Checked> {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::causes::causes;
+
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -26,17 +28,6 @@ impl From<Exit> for ExitCode {
 
 /// Says why on standard error, with every cause, and gives the exit.
 pub(super) fn fail(exit: Exit, error: &dyn std::error::Error) -> ExitCode {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        // Many messages carry their cause already.
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        cause = inner.source();
-    }
-    super::stream::complain(&text);
+    super::stream::complain(&causes(error));
     exit.into()
 }

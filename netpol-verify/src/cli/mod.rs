@@ -14,6 +14,7 @@ mod matrix;
 mod nats;
 mod options;
 mod pause;
+mod runtime;
 mod secrets;
 mod sensor;
 mod stream;

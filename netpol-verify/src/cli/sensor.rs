@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     exit::{Exit, fail},
     nats::NatsOptions,
+    runtime,
 };
 use crate::{
     bus::nats::{Nats, NatsAsks, NatsBus, NatsError, Question, QueueLimits, Role},
@@ -67,15 +68,7 @@ pub(super) fn main(options: &SensorOptions) -> ExitCode {
 fn run(options: &SensorOptions) -> Result<(), SensorCommandError> {
     // Before the runtime starts threads: each has rights of its own.
     let notes = confine()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(SensorCommandError::Runtime)?;
-    let done = runtime.block_on(serve(options, notes));
-    // A blocking read somewhere must not keep the process.
-    runtime.shutdown_timeout(FAREWELL);
-    done
+    runtime::run(serve(options, notes), SensorCommandError::Runtime)
 }
 
 async fn serve(options: &SensorOptions, notes: Vec<String>) -> Result<(), SensorCommandError> {

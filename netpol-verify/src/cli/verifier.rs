@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     exit::{Exit, fail},
     nats::NatsOptions,
+    runtime,
 };
 use crate::{
     bus::nats::{Nats, NatsError, NatsInbox, NatsSensors, Role, Start, StreamLimits},
@@ -21,8 +22,6 @@ use crate::{
 
 /// How long a sensor may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long what is open may take when all is over.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The cluster's verifier.
 #[derive(Args, Clone, Debug)]
@@ -94,17 +93,7 @@ pub(super) enum VerifierError {
 
 /// Runs until it is told to end.
 pub(super) fn main(options: &VerifierOptions) -> ExitCode {
-    let run = || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(VerifierError::Runtime)?;
-        let done = runtime.block_on(verify(options));
-        runtime.shutdown_timeout(FAREWELL);
-        done
-    };
-    match run() {
+    match runtime::run(verify(options), VerifierError::Runtime) {
         Ok(()) => Exit::Good.into(),
         Err(error) => fail(Exit::Environment, &error),
     }

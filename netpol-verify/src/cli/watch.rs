@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     exit::{Exit, fail},
+    runtime,
     verifier::{ServiceOptions, VerifierError, listen, serve_all},
 };
 use crate::{
@@ -29,8 +30,6 @@ use crate::{
 const BUS: usize = 1 << 14;
 /// How often the sensor proves that it is alive.
 const HEARTBEAT: Duration = Duration::from_millis(200);
-/// How long what is open may take when all is over.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// The Service of the chart and of the plain manifests.
 const SERVICE: &str = "netpol-verify-verifier";
 const PORT: &str = "http";
@@ -108,17 +107,7 @@ pub(super) fn main(options: &WatchOptions) -> ExitCode {
     {
         return fail(Exit::Usage, &error);
     }
-    let run = || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(VerifierError::Runtime)?;
-        let done = runtime.block_on(watch(options));
-        runtime.shutdown_timeout(FAREWELL);
-        done
-    };
-    match run() {
+    match runtime::run(watch(options), |error| VerifierError::Runtime(error).into()) {
         Ok(()) => Exit::Good.into(),
         Err(error) => fail(Exit::Environment, &error),
     }

@@ -10,7 +10,7 @@ mod scenario;
 mod stand;
 
 pub use judged::{Label, labelled, line};
-pub use pairs::{Attempt, attempts, can_probe};
+pub use pairs::{Attempt, attempts, can_probe, deciders};
 pub use preset::{Cni, ParseCniError};
 pub use prober::{Decided, Planned, Prober};
 pub use run::{Labels, Recorder, check_intent, kernel_release, load, losses, play, reported};

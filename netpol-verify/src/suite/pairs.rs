@@ -6,6 +6,7 @@ use super::scenario::ProbePattern;
 use crate::{
     cluster::{ObjectName, Pod, Snapshot},
     net::Protocol,
+    policy::{Decision, End, PolicySet, Traffic},
 };
 
 /// One attempt to be made.
@@ -23,6 +24,35 @@ pub struct Attempt {
     pub protocol: Protocol,
     /// The port at the destination.
     pub port: u16,
+}
+
+impl Attempt {
+    /// What the policies require of it.
+    #[must_use]
+    pub fn decide(&self, set: &PolicySet) -> Decision {
+        let end = |name: &ObjectName, address| End::Pod {
+            name: name.clone(),
+            address: Some(address),
+        };
+        set.decide(&Traffic::direct(
+            end(&self.from, self.from_address),
+            end(&self.to, self.to_address),
+            self.protocol,
+            self.port,
+        ))
+    }
+}
+
+/// The policies that decided, isolating ones and allowing ones of both directions.
+#[must_use]
+pub fn deciders(decision: &Decision) -> Vec<String> {
+    [&decision.egress, &decision.ingress]
+        .into_iter()
+        .flat_map(|side| {
+            let isolating = side.isolating.iter().map(ToString::to_string);
+            isolating.chain(side.allowing.iter().map(|rule| rule.policy.to_string()))
+        })
+        .collect()
 }
 
 /// Where nothing declares or names a port, there is still one to ask about.

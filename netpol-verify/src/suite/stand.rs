@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     judged,
-    pairs::{Attempt, attempts, can_probe},
+    pairs::{Attempt, attempts, can_probe, deciders},
     prober::{Planned, Prober},
     scenario::ProbePattern,
 };
@@ -27,7 +27,7 @@ use crate::{
     },
     net::{Netns, NodeId},
     observe::Decoder,
-    policy::{End, PolicySet, Traffic, compile},
+    policy::compile,
     sensor::{Mode, NetnsPath, Options, Pods, Probe, ProbeError, ProbeSocket, Sensor, SensorError},
 };
 
@@ -329,12 +329,8 @@ impl Stand {
             ..StageResult::default()
         };
         for (attempt, decided) in asked.iter().zip(decided) {
-            let judgement = judge(decide(&set, attempt), decided.outcome);
-            for side in [&judgement.expected.egress, &judgement.expected.ingress] {
-                let isolating = side.isolating.iter().map(ToString::to_string);
-                let allowing = side.allowing.iter().map(|rule| rule.policy.to_string());
-                result.exercised.extend(isolating.chain(allowing));
-            }
+            let judgement = judge(attempt.decide(&set), decided.outcome);
+            result.exercised.extend(deciders(&judgement.expected));
             let path = self.path(attempt);
             result
                 .attempts
@@ -391,17 +387,4 @@ impl Stand {
     pub fn into_parts(self) -> (VirtualCluster, ClusterState, AnyEnforcer) {
         (self.cluster, self.state, self.enforcer)
     }
-}
-
-fn decide(set: &PolicySet, attempt: &Attempt) -> crate::policy::Decision {
-    let end = |name: &ObjectName, address| End::Pod {
-        name: name.clone(),
-        address: Some(address),
-    };
-    set.decide(&Traffic::direct(
-        end(&attempt.from, attempt.from_address),
-        end(&attempt.to, attempt.to_address),
-        attempt.protocol,
-        attempt.port,
-    ))
 }

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::{connect::Nats, error::NatsError, error::chain, subject};
+use super::{connect::Nats, error::NatsError, subject};
 use crate::{
     bus::{Answer, Ask, AskError, PROBES_AT_ONCE, Sensors},
+    causes::causes,
     net::KernelTime,
 };
 
@@ -71,7 +72,7 @@ impl Sensors for NatsSensors {
             },
             RequestErrorKind::InvalidSubject
             | RequestErrorKind::MaxPayloadExceeded
-            | RequestErrorKind::Other => bus(chain(&error)),
+            | RequestErrorKind::Other => bus(causes(&error)),
         })?;
         serde_json::from_slice(&answer.payload).map_err(|error| AskError::Unreadable {
             node: node.to_owned(),
@@ -92,7 +93,7 @@ impl Sensors for NatsSensors {
             return;
         };
         if let Err(error) = self.nats.client().publish(subject::CALL, call.into()).await {
-            tracing::debug!(error = %chain(&error), "A call to the sensors was not sent.");
+            tracing::debug!(error = %causes(&error), "A call to the sensors was not sent.");
         }
     }
 }
@@ -133,7 +134,7 @@ impl Responder {
             bytes
         };
         if let Err(error) = self.client.publish(self.reply, Bytes::from(bytes)).await {
-            tracing::warn!(error = %chain(&error), "An answer to a verifier was not sent.");
+            tracing::warn!(error = %causes(&error), "An answer to a verifier was not sent.");
         }
     }
 }
@@ -218,6 +219,6 @@ async fn subscribe(nats: &Nats, subject: &str) -> Result<Subscriber, NatsError> 
         .await
         .map_err(|error| NatsError::Subscribe {
             subject: subject.to_owned(),
-            cause: chain(&error),
+            cause: causes(&error),
         })
 }

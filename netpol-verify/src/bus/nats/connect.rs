@@ -16,9 +16,10 @@ use tokio::sync::watch;
 use super::{
     access::{NatsAccess, Password},
     backoff::{Repeats, wait},
-    error::{NatsError, chain},
+    error::NatsError,
     tls::{self, Distrust},
 };
+use crate::causes::causes;
 
 /// A server that is gone without a word is noticed after two or three of these.
 const PING: Duration = Duration::from_secs(10);
@@ -64,11 +65,11 @@ impl Nats {
                 let cause = distrust.lock().unwrap_or_else(PoisonError::into_inner).take();
                 return Err(NatsError::Untrusted {
                     url: url.to_owned(),
-                    cause: cause.unwrap_or_else(|| chain(&error)),
+                    cause: cause.unwrap_or_else(|| causes(&error)),
                 });
             }
             Err(error) => {
-                tracing::warn!(%url, error = %chain(&error), "NATS does not answer; trying again until it does.");
+                tracing::warn!(%url, error = %causes(&error), "NATS does not answer; trying again until it does.");
                 options
                     .retry_on_initial_connect()
                     .connect(servers.as_slice())
@@ -126,7 +127,7 @@ impl Nats {
 fn bad_address(url: &str, error: &dyn std::error::Error) -> NatsError {
     NatsError::Address {
         url: url.to_owned(),
-        cause: chain(error),
+        cause: causes(error),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::causes::causes;
+
 /// NATS cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
@@ -89,7 +91,7 @@ impl NatsError {
     pub(super) fn step(step: &'static str) -> impl Fn(&dyn std::error::Error) -> Self {
         move |error| Self::Stream {
             step,
-            cause: chain(error),
+            cause: causes(error),
         }
     }
 }
@@ -106,19 +108,4 @@ fn hint(cause: &str) -> &'static str {
     } else {
         ""
     }
-}
-
-/// An error with what caused it, once each.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        next = cause.source();
-    }
-    text
 }

@@ -257,7 +257,7 @@ impl Reader {
             };
             let message = match message {
                 Some(Ok(message)) => message,
-                Some(Err(error)) => return Broken::Reader(super::error::chain(&error)),
+                Some(Err(error)) => return Broken::Reader(crate::causes::causes(&error)),
                 None => return Broken::Reader("the server ended it".to_owned()),
             };
             let Ok(info) = message.info() else {

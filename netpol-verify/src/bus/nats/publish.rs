@@ -15,12 +15,14 @@ use tokio::{
 use super::{
     backoff::{Repeats, wait},
     connect::{Nats, check_payload},
-    error::chain,
     queue::{Queue, QueueLimits},
     subject,
     wire::{self, Frame, Piece, TOGETHER},
 };
-use crate::bus::{Bus, Message, Origin, Rejected};
+use crate::{
+    bus::{Bus, Message, Origin, Rejected},
+    causes::causes,
+};
 
 /// How often a frame that the server answers with an error is sent before it is given up: it must not stop the others.
 const REFUSALS: usize = 8;
@@ -282,7 +284,7 @@ impl Publisher {
     }
 
     async fn send(&self, group: &Group) -> Result<(), (PublishErrorKind, String)> {
-        let told = |error: jetstream::context::PublishError| (error.kind(), chain(&error));
+        let told = |error: jetstream::context::PublishError| (error.kind(), causes(&error));
         let message = PublishMessage::build()
             .headers(group.frame.headers.clone())
             .payload(group.frame.payload.clone())

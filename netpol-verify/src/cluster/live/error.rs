@@ -238,18 +238,9 @@ impl fmt::Display for Denied {
     }
 }
 
-/// An error's causes from the outermost on, each said once.
+/// An error and its causes; a server's words may be of any length.
 pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = cause.source();
-    }
-    bounded(&text)
+    bounded(&crate::causes::causes(error))
 }
 
 /// Why there are no credentials. A plugin's output and arguments may hold one and go nowhere; its words are on standard error.
