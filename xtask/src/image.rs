@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use crate::{apiserver, command, oci::Image, packages};
+use crate::{command, nats, oci::Image};
 
 /// Options of `image`.
 #[derive(Args, Default)]
@@ -54,20 +54,15 @@ pub(crate) fn run(options: &Options) -> Result<Vec<PathBuf>> {
         files,
     }
     .write(&ours)?;
-    let nats = beside.join("nats.tar");
-    let server = packages::program(
-        "nats-server",
-        "nats-server",
-        "usr/sbin/nats-server",
-        &apiserver::folder()?.join("bin"),
-    )?;
+    let bus = beside.join("nats.tar");
+    let server = nats::ensure()?;
     Image {
         name: "localhost/nats:dev",
         entrypoint: "/nats-server",
         files: self::files(&server, "nats-server")?,
     }
-    .write(&nats)?;
-    Ok(vec![ours, nats])
+    .write(&bus)?;
+    Ok(vec![ours, bus])
 }
 
 /// Where archives go unless they are sent elsewhere.

@@ -1,13 +1,15 @@
-//! A NATS server for the tests, out of Debian's package, once.
+//! A NATS server for the tests and for its image, out of Debian's package, once.
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::{apiserver, packages};
 
-/// Puts it where the tests look for it, unless the machine has one.
-pub(crate) fn ensure() -> Result<()> {
+/// The machine's, or one that is put where the tests look for it.
+pub(crate) fn ensure() -> Result<PathBuf> {
     let programs = apiserver::folder()?.join("bin");
-    packages::program("nats-server", "nats-server", "usr/sbin/nats-server", &programs)?;
+    let server = packages::program("nats-server", "nats-server", "usr/sbin/nats-server", &programs)?;
     println!("nats-server: there.");
-    Ok(())
+    Ok(server)
 }

@@ -18,7 +18,7 @@ pub(crate) fn run() -> Result<()> {
         packages::ensure(&packages::TESTS, "the tests")?;
         toolchain::ensure()?;
         apiserver::ensure()?;
-        nats::ensure()
+        nats::ensure().map(drop)
     })?;
     step("lint", lint::run)?;
     step("the eBPF object", || {

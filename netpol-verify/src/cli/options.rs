@@ -168,15 +168,14 @@ pub(super) struct LabVerify {
     pub(super) print: OutputOptions,
 }
 
-/// Parses the command line. As a plugin of kubectl, which runs `kubectl-netpol_verify`, usage speaks of `kubectl netpol-verify`.
+/// Parses the command line. As a plugin of kubectl usage speaks as it was called: `kubectl-netpol_verify` is run by
+/// `kubectl netpol-verify`.
 pub(super) fn parse() -> Arguments {
     let mut command = Arguments::command();
     let called = std::env::args_os().next().unwrap_or_default();
-    let is_plugin = std::path::Path::new(&called)
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with("kubectl-"));
-    if is_plugin {
-        command = command.bin_name("kubectl netpol-verify");
+    let name = std::path::Path::new(&called).file_name().unwrap_or_default();
+    if let Some(plugin) = name.to_string_lossy().strip_prefix("kubectl-") {
+        command = command.bin_name(format!("kubectl {}", plugin.replace('_', "-")));
     }
     let matches = command.get_matches();
     Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())

@@ -20,10 +20,9 @@ pub(super) struct Programs {
 /// Finds them, or says why not.
 pub(super) fn find() -> Result<Programs, String> {
     find_one("openssl").map_err(|_| "no openssl; install the package openssl".to_owned())?;
-    let with_go = |why| format!("{why} (it needs Go 1.24 or later)");
     Ok(Programs {
-        etcd: find_one("etcd").map_err(with_go)?,
-        apiserver: find_one("kube-apiserver").map_err(with_go)?,
+        etcd: find_one("etcd")?,
+        apiserver: find_one("kube-apiserver")?,
     })
 }
 

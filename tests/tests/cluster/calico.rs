@@ -7,38 +7,22 @@ use crate::testbed::Testbed;
 const FELIX: &str = "calico-felix";
 const LAST: &str = "allow-paths";
 
-fn kill_felix(testbed: &Testbed) -> Result<()> {
-    ["n1", "n2"]
-        .into_iter()
-        .try_for_each(|node| testbed.kill_in(node, FELIX))
-}
-
 /// One test, because a dead enforcer must be brought back for the next: nodes Ready, pods Running, policies accepted all
 /// the while.
 #[test]
 fn calico_enforces_while_felix_lives_and_what_it_left_when_it_dies() -> Result<()> {
     let testbed = Testbed::find()?;
     let ended = testbed.certify(&[])?.end()?;
-    assert_eq!(
-        (ended.code, ended.verdict()?),
-        (Some(0), "Enforced"),
-        "{}",
-        ended.said
-    );
+    ended.expect(0, "Enforced")?;
     assert_eq!(ended.attempts(LAST, "Enforced")?.len(), 11);
     testbed.assert_clean()?;
 
     // Dead before the policies come: nothing is enforced.
     let mut run = testbed.certify(&["--settle", "10"])?;
     run.until("stage 2")?;
-    kill_felix(&testbed)?;
+    testbed.kill(FELIX)?;
     let ended = run.end()?;
-    assert_eq!(
-        (ended.code, ended.verdict()?),
-        (Some(1), "NotEnforced"),
-        "{}",
-        ended.said
-    );
+    ended.expect(1, "NotEnforced")?;
     assert_eq!(ended.attempts(LAST, "Leak")?.len(), 11);
     testbed.assert_clean()?;
 
@@ -46,14 +30,9 @@ fn calico_enforces_while_felix_lives_and_what_it_left_when_it_dies() -> Result<(
     testbed.start_felix("2")?;
     let mut run = testbed.certify(&["--settle", "20"])?;
     run.until("stage 3")?;
-    kill_felix(&testbed)?;
+    testbed.kill(FELIX)?;
     let ended = run.end()?;
-    assert_eq!(
-        (ended.code, ended.verdict()?),
-        (Some(1), "PartiallyEnforced"),
-        "{}",
-        ended.said
-    );
+    ended.expect(1, "PartiallyEnforced")?;
     assert_eq!(ended.attempts("default-deny", "Enforced")?.len(), 20);
     ensure!(!ended.attempts(LAST, "Overblock")?.is_empty(), "{}", ended.said);
     assert_eq!(ended.attempts(LAST, "Leak")?.len(), 0);

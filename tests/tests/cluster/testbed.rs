@@ -79,12 +79,16 @@ impl Testbed {
         self.run(script)
     }
 
-    /// Kills processes by their full command line in one node's own process namespace, at once.
-    pub(crate) fn kill_in(&self, node: &str, pattern: &str) -> Result<()> {
-        let mut script = self.script("cluster.sh");
-        script.args(["in", node, "pkill", "-KILL", "-f", pattern]);
-        // It says so by its exit when none matched: on that node there is none.
-        script.output()?;
+    /// Kills processes by their full command line in both nodes' own process namespaces, at once; there must be one.
+    pub(crate) fn kill(&self, pattern: &str) -> Result<()> {
+        let mut has_killed = false;
+        for node in ["n1", "n2"] {
+            let mut script = self.script("cluster.sh");
+            script.args(["in", node, "pkill", "-KILL", "-f", pattern]);
+            // It says so by its exit when none matched.
+            has_killed |= script.output()?.status.success();
+        }
+        ensure!(has_killed, "no process is called {pattern}");
         Ok(())
     }
 
@@ -245,6 +249,17 @@ impl Ended {
         self.report
             .as_ref()
             .with_context(|| format!("no report: {}", self.said))
+    }
+
+    /// It ended with this exit code and verdict.
+    pub(crate) fn expect(&self, code: i32, verdict: &str) -> Result<()> {
+        assert_eq!(
+            (self.code, self.verdict()?),
+            (Some(code), verdict),
+            "{}",
+            self.said
+        );
+        Ok(())
     }
 
     pub(crate) fn verdict(&self) -> Result<&str> {
