@@ -16,7 +16,6 @@ use super::{
 use crate::{
     bus::nats::{Nats, NatsError, NatsInbox, NatsSensors, Role, Start, StreamLimits},
     cluster::{Access, LiveCluster, LiveError},
-    net::Clock,
     verifier::{Limits, Service, ServiceError, Share, serve},
 };
 
@@ -110,10 +109,7 @@ async fn verify(options: &VerifierOptions) -> Result<(), VerifierError> {
     let inbox = NatsInbox::open(nats.clone(), StreamLimits::default(), start);
     let sensors = Arc::new(NatsSensors::new(nats.clone(), ANSWER));
     // Calls of a verifier before this one, on another clock, must not be taken for ours.
-    let name = format!(
-        "verifier-{:016x}",
-        std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), Clock.now())
-    );
+    let name = format!("verifier-{:016x}", crate::random::random());
     let bus = Box::new(move || {
         let link = nats.link();
         match (link.connected, link.trouble) {
@@ -144,7 +140,7 @@ pub(super) async fn serve_all<S: crate::bus::Sensors>(
     let mut terminate = signal(SignalKind::terminate()).map_err(VerifierError::Runtime)?;
     let address = listener.local_addr().map_err(VerifierError::Runtime)?;
     let board = service.board();
-    let server = tokio::spawn(serve(listener, board, std::future::pending()));
+    let server = tokio::spawn(serve(listener, board));
     let told = async {
         tokio::select! {
             _ = interrupt.recv() => {}

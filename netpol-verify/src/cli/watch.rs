@@ -47,7 +47,7 @@ pub(super) struct WatchOptions {
     #[arg(long, value_name = "VERDICT,…")]
     verdict: Option<String>,
     /// Findings only, instead of every attempt.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "verdict")]
     findings: bool,
     /// How to print.
     #[arg(long, short, value_enum, default_value = "table")]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{
     destination::{Destination, Target, destination, is_unaddressed},
-    doubt::{Fold, early, folded, node_name},
+    doubt::{Fold, early, folded, node_name, unless_answer},
     ears::Ears,
     elsewhere::judge_elsewhere,
     identity::Found,
@@ -127,7 +127,7 @@ impl<'a> Appraiser<'a> {
         }
     }
 
-    /// A source address that is none of the pod's.
+    /// A source address that is none of the pod's. The API may tell a pod's new address late, so that is waited for.
     fn spoof(&self, asked: &Asked<'_>) -> Option<Look> {
         let address = asked.pending.departure.key.source.ip().to_canonical();
         let pod = self.world.state().pod(asked.source)?;
@@ -138,12 +138,18 @@ impl<'a> Appraiser<'a> {
             .world
             .last_change([asked.source], None, self.limits.settle)
             .filter(|(change, _)| asked.began < change.noticed.plus(change.settle));
+        if self.now < asked.pending.deadline {
+            return Some(Look::Wait);
+        }
+        if let Some(why) = &self.trust.stale {
+            return Some(unclear(asked.pending, asked.source, why));
+        }
         if pod.ips.is_empty() || change.is_some() {
             let why = format!(
                 "{address} may be an address of {} that the API has not told yet",
                 asked.source
             );
-            return Some(self.later(asked.pending, || unclear(asked.pending, asked.source, &why)));
+            return Some(unclear(asked.pending, asked.source, &why));
         }
         let reason = format!("it says that it comes from {address}, which is no address of the pod");
         let attempt = JudgedAttempt {
@@ -184,7 +190,10 @@ impl<'a> Appraiser<'a> {
             .stale
             .clone()
             .or_else(|| self.world.gap(ends()))
-            .or_else(|| service.and_then(|_| self.trust.ends_unknown.clone()));
+            .or_else(|| {
+                let is_translated = service.is_some() || targets.iter().any(|target| target.via.is_some());
+                self.trust.ends_unknown.clone().filter(|_| is_translated)
+            });
         if let Some(why) = doubt {
             return self.later(pending, || unclear(pending, asked.source, &why));
         }
@@ -216,7 +225,7 @@ impl<'a> Appraiser<'a> {
             Some(_) | None => Path::CrossNode,
         };
         let judgement = judge(decision, outcome);
-        let line = line(self.now, asked, to, first.port, path, &judgement);
+        let line = unless_answer(key, line(self.now, asked, to, first.port, path, &judgement));
         let change = self.world.last_change(ends(), service, self.limits.settle);
         done(asked.at, settled(asked, line, change))
     }
@@ -278,7 +287,7 @@ impl<'a> Appraiser<'a> {
             });
         }
         let change = self.world.last_change([asked.source], None, self.limits.settle);
-        done(asked.at, settled(asked, line, change))
+        done(asked.at, settled(asked, unless_answer(key, line), change))
     }
 
     fn decide(

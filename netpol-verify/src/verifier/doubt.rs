@@ -4,8 +4,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{appraisal::Asked, destination::Target, ears::Ears, folds::Like};
 use crate::{
+    finding::{JudgedAttempt, Verdict},
     flow::{Outcome, Reply, UnknownCause},
-    net::{KernelTime, Netns, Protocol},
+    net::{AttemptKey, KernelTime, Netns, Protocol},
 };
 
 /// What is silent or dropped is sent again by TCP after a second (RFC 6298); whether that gets through is part of the verdict.
@@ -96,6 +97,21 @@ pub(super) fn folded(
     }
 }
 
+/// A line that accuses nobody where the packet may be an answer: to a question that was judged and let go, that was folded,
+/// or that was asked before this verifier listened. Answers are allowed (R2), and of datagrams only the ports tell which is one:
+/// who asks does so from a higher port.
+pub(super) fn unless_answer(key: &AttemptKey, line: JudgedAttempt) -> JudgedAttempt {
+    let may_answer = key.protocol == Protocol::Udp && key.source.port() < line.port;
+    if !may_answer || !line.verdict.is_violation() {
+        return line;
+    }
+    JudgedAttempt {
+        verdict: Verdict::Inconclusive,
+        reason: Some("a datagram to a higher port may answer one that is no longer known".to_owned()),
+        ..line
+    }
+}
+
 /// What folding may have hidden.
 pub(super) enum Fold {
     Nothing,
@@ -107,4 +123,61 @@ pub(super) enum Fold {
 pub(super) fn node_name(ears: &Ears, netns: Netns) -> String {
     ears.name(netns.node)
         .map_or_else(|| "?".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unless_answer;
+    use crate::{
+        finding::{Expected, JudgedAttempt, Observed, Path, Verdict},
+        net::{AttemptKey, Family, Protocol},
+    };
+
+    fn judged(protocol: Protocol, from: u16, to: u16, verdict: Verdict) -> Verdict {
+        let key = AttemptKey {
+            protocol,
+            source: ([10, 0, 0, 1], from).into(),
+            discriminator: 1,
+        };
+        let line = JudgedAttempt {
+            stage: String::new(),
+            from: "n/a".to_owned(),
+            to: "n/b".to_owned(),
+            protocol,
+            port: to,
+            family: Family::Ipv4,
+            path: Path::SameNode,
+            expected: Expected::Deny,
+            by: Vec::new(),
+            observed: Observed::Delivered,
+            reason: None,
+            drop_kind: None,
+            only_retransmission: false,
+            verdict,
+            latency_micros: None,
+        };
+        unless_answer(&key, line).verdict
+    }
+
+    #[test]
+    fn a_late_answer_of_a_server_accuses_nobody() {
+        let (leak, unknown) = (Verdict::Leak, Verdict::Inconclusive);
+        assert_eq!(judged(Protocol::Udp, 53, 40_000, leak), unknown);
+        assert_eq!(judged(Protocol::Udp, 53, 40_000, Verdict::Overblock), unknown);
+        assert_eq!(judged(Protocol::Udp, 40_000, 53, leak), leak, "a question");
+        assert_eq!(
+            judged(Protocol::Udp, 53, 53, leak),
+            leak,
+            "nobody's ephemeral port"
+        );
+        assert_eq!(
+            judged(Protocol::Tcp, 53, 40_000, leak),
+            leak,
+            "a SYN is no answer"
+        );
+        assert_eq!(
+            judged(Protocol::Udp, 53, 40_000, Verdict::Enforced),
+            Verdict::Enforced
+        );
+    }
 }

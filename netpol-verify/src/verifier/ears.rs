@@ -7,7 +7,7 @@ use super::{
     share::Share,
 };
 use crate::{
-    bus::{Message, NodeName, SensorFacts, WatchedInterface},
+    bus::{Message, NodeFacts, NodeName, Origin, SensorFacts, WatchedInterface},
     flow::{Patience, Tracker},
     kernel::DropReasons,
     net::{AttemptKey, Ifindex, KernelTime, Netns, NetnsCookie, NodeId, Protocol},
@@ -93,8 +93,7 @@ impl Ears {
     ) -> Taken {
         let origin = message.origin();
         if let Message::Node(facts) = message {
-            self.introduce(&origin.node, origin.session, &facts.facts);
-            self.tracker.facts(facts);
+            self.introduce(facts);
             return Taken::Yes;
         }
         let Some(voice) = self
@@ -160,19 +159,25 @@ impl Ears {
     }
 
     /// Takes what a node is, by whichever way it was told.
-    pub fn introduce(&mut self, node: &NodeName, session: u64, facts: &SensorFacts) {
+    pub fn introduce(&mut self, told: &NodeFacts) {
         self.revision += 1;
+        // Its own namespace too: drops in others' are none of its.
+        self.tracker.facts(told);
+        let NodeFacts {
+            origin: Origin { node, session },
+            facts,
+        } = told;
         let id = self.tracker.node(node);
         let mut decoder = Decoder::new(DropReasons::from(facts.drop_reasons.clone()));
         decoder.learn(&facts.functions);
         let kept = self
             .nodes
             .remove(node)
-            .filter(|voice| voice.session == session)
+            .filter(|voice| voice.session == *session)
             .map(|voice| voice.interfaces);
         let voice = Voice {
             id,
-            session,
+            session: *session,
             facts: facts.clone(),
             decoder,
             interfaces: kept.unwrap_or_default(),

@@ -34,15 +34,11 @@ const LINES: &str = "application/x-ndjson";
 /// An empty line on a stream where nothing happens: who is gone is noticed, and who reads knows that it stands.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Serves until told to end; what is being answered then may take no longer than its own time.
+/// Serves for as long as it is polled.
 ///
 /// # Errors
 /// The listener fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    board: Arc<Board>,
-    end: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, board: Arc<Board>) -> io::Result<()> {
     let router = Router::new()
         .route("/metrics", get(figures))
         .route("/healthz", get(async || "ok\n"))
@@ -51,11 +47,7 @@ pub async fn serve(
         // Nobody has anything to tell it.
         .layer(DefaultBodyLimit::max(0))
         .with_state(board);
-    // No grace for open streams: they would never end.
-    tokio::select! {
-        served = axum::serve(Bounded::new(listener), router).into_future() => served,
-        () = end => Ok(()),
-    }
+    axum::serve(Bounded::new(listener), router).await
 }
 
 async fn figures(State(board): State<Arc<Board>>) -> Response {

@@ -10,7 +10,10 @@ use futures_util::future::join_all;
 
 use super::{ears::Ears, ears::Taken, line::Line};
 use crate::{
-    bus::{ATTENTION, Answer, Ask, AskError, Inbox, NodeName, PROBES_AT_ONCE, ProbeOrder, Sensors},
+    bus::{
+        ATTENTION, Answer, Ask, AskError, Inbox, NodeFacts, NodeName, Origin, PROBES_AT_ONCE, ProbeOrder,
+        Sensors,
+    },
     flow::{InFlight, Next, Outcome, Patience, Window},
     net::{AttemptKey, Clock, KernelTime, Netns},
     sensor::Probe,
@@ -110,7 +113,10 @@ impl<S: Sensors> ClusterProber<S> {
             && let Ok(Answer::Facts(session, facts)) = self.sensors.ask(&node, Ask::Facts).await
             && session == message.origin().session
         {
-            self.ears.introduce(&node, session, &facts);
+            self.ears.introduce(&NodeFacts {
+                origin: Origin { node, session },
+                facts: *facts,
+            });
             self.ears.take(&message, arrived, |_| {});
         }
     }

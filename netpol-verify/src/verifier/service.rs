@@ -20,7 +20,7 @@ use super::{
     world::World,
 };
 use crate::{
-    bus::{Answer, Ask, Inbox, InterfaceState, Message, NodeName, SensorFacts, Sensors},
+    bus::{Answer, Ask, Inbox, InterfaceState, Message, NodeFacts, NodeName, Origin, SensorFacts, Sensors},
     cluster::{LiveCluster, Watching},
     flow::Patience,
     net::{Clock, KernelTime},
@@ -206,7 +206,13 @@ impl<S: Sensors> Service<S> {
 
     fn meet(&mut self, (node, answer): Introduction) {
         if let Some((session, facts)) = answer {
-            self.ears.introduce(&node, session, &facts);
+            self.ears.introduce(&NodeFacts {
+                origin: Origin {
+                    node: node.clone(),
+                    session,
+                },
+                facts: *facts,
+            });
             self.catch_up(&node);
         }
     }
