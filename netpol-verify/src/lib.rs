@@ -47,6 +47,7 @@ pub mod oracle;
 #[cfg(test)]
 mod pinned;
 pub mod policy;
+mod random;
 pub mod report;
 pub mod sensor;
 pub mod suite;

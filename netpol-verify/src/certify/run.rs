@@ -338,7 +338,7 @@ async fn wait_for_pods(
 /// Five letters that tell this run from others.
 fn run_name() -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let mut seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+    let mut seed = crate::random::random();
     let mut name = String::new();
     for _ in 0..5 {
         let index = usize::try_from(seed % 27).unwrap_or(0);

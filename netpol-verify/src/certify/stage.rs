@@ -62,7 +62,7 @@ pub(super) struct Tuples {
 
 impl Tuples {
     pub(super) fn random() -> Self {
-        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), Clock.now());
+        let seed = crate::random::random();
         Self {
             port: SOURCE_PORTS.start + u16::try_from(seed % 10_000).unwrap_or(0),
             nonce: u32::try_from(seed >> 32).unwrap_or(1),

@@ -160,7 +160,7 @@ impl Sensor {
         object.set(mode.settings())?;
         let sees_drops = object.sees_drops();
         // Random, so that nobody takes this sensor's numbers for those of the one before.
-        let session = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), Clock.now());
+        let session = crate::random::random();
         let origin = Origin { node, session };
         let facts = NodeFacts {
             origin: origin.clone(),

@@ -120,7 +120,7 @@ impl Stand {
         let decoder = Decoder::new(facts.drop_reasons.clone());
         let prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
         // Random, so that no tuple of an earlier run is met in a connection tracking table.
-        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+        let seed = crate::random::random();
         let mut stand = Self {
             cluster,
             state,

@@ -1,9 +1,6 @@
 //! How long to wait before trying again, and saying so without saying it a thousand times.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 const FIRST: u64 = 100;
 const LONGEST: u64 = 5_000;
@@ -17,7 +14,7 @@ pub(super) fn wait(attempt: usize) -> Duration {
         .unwrap_or(u32::MAX)
         .min(10);
     let whole = FIRST.saturating_mul(2_u64.saturating_pow(doublings)).min(LONGEST);
-    let random = RandomState::new().hash_one(attempt) % (whole / 2).max(1);
+    let random = crate::random::random() % (whole / 2).max(1);
     Duration::from_millis(whole - random)
 }
 

@@ -1,9 +1,6 @@
 //! The sensor's end: a queue that never blocks, and one task that has it stored in order, frame by frame.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_nats::jetstream::{self, context::PublishErrorKind, message::PublishMessage};
 use tokio::{
@@ -76,7 +73,7 @@ impl NatsBus {
             nats,
             shared: shared.clone(),
             carried: None,
-            run: RandomState::new().hash_one(0),
+            run: crate::random::random(),
             frames: 0,
             said: Repeats::default(),
         };
