@@ -90,27 +90,21 @@ fn by_delivery(
             "it arrived in {pod} for {address}, which is not that pod's address"
         ));
     }
-    let behind = translated(world, protocol, dialled, at.ip());
     let target = Target {
         pod: pod.clone(),
         address,
         port: at.port(),
-        via: behind.as_ref().map(|(via, _)| via.clone()),
+        via: translation(world, protocol, dialled, at.ip()),
         home: Some(netns),
     };
     Destination::Pods {
         targets: vec![target],
-        service: behind.and_then(|(_, service)| service),
+        service: None,
     }
 }
 
-/// What was translated on the way to where it arrived, and the Service that asked for it, where it is known.
-fn translated(
-    world: &World,
-    protocol: Protocol,
-    dialled: SocketAddr,
-    at: IpAddr,
-) -> Option<(Translation, Option<ObjectName>)> {
+/// What was translated on the way to where it arrived.
+fn translation(world: &World, protocol: Protocol, dialled: SocketAddr, at: IpAddr) -> Option<Translation> {
     let address = dialled.ip().to_canonical();
     if address == at.to_canonical() {
         return None;
@@ -119,11 +113,10 @@ fn translated(
     let behind = world
         .services()
         .behind(address, protocol, dialled.port(), is_node);
-    let via = Translation {
+    Some(Translation {
         dialled: Some(address),
         rewritten: rewritten(world, behind.is_some_and(|behind| behind.may_rewrite)),
-    };
-    Some((via, behind.map(|behind| behind.service.clone())))
+    })
 }
 
 fn rewritten(world: &World, may_rewrite: bool) -> Vec<IpAddr> {
