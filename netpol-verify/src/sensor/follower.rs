@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    attach::{Attached, Attachment},
+    attach::{AttachError, Attached, Attachment},
     crier::Crier,
     discover::{Closely, Discovery, Found, Pods},
     events::{Hints, Listening, listen_inside},
@@ -280,11 +280,16 @@ impl Follower {
         before: Option<(WatchedInterface, Option<Attached>)>,
     ) -> (WatchedInterface, Option<Attached>) {
         let (told, attached) = before.map_or((None, None), |(told, attached)| (Some(told), attached));
+        let mut fault = None;
         let (state, attached) = match (&told, attached) {
             (Some(told), Some(attached)) => (told.state.clone(), Some(attached)),
             _ => match self.attach(known, &interface) {
                 Ok(attached) => (InterfaceState::Watched { since: Clock.now() }, Some(attached)),
-                Err(why) => (InterfaceState::Failed { why }, None),
+                Err(error) => {
+                    let why = error.to_string();
+                    fault = Some(error);
+                    (InterfaceState::Failed { why }, None)
+                }
             },
         };
         let watched = WatchedInterface {
@@ -297,20 +302,23 @@ impl Follower {
             state,
         };
         if told.as_ref() != Some(&watched) {
-            if let InterfaceState::Failed { why } = &watched.state {
-                tracing::warn!(
-                    netns = known.name,
-                    interface = watched.ifname,
-                    why,
-                    "The interface is not watched."
-                );
+            match &fault {
+                // It was renamed, or went with its pod, between the look and the attachment: the next look tells which.
+                Some(error @ AttachError::Renamed { .. }) => {
+                    tracing::debug!(netns = known.name, %error, "The interface is looked for again.");
+                }
+                Some(error) => {
+                    let interface = &watched.ifname;
+                    tracing::warn!(netns = known.name, interface, %error, "The interface is not watched.");
+                }
+                None => {}
             }
             self.crier.announce(watched.clone());
         }
         (watched, attached)
     }
 
-    fn attach(&self, known: &Known, interface: &Interface) -> Result<Attached, String> {
+    fn attach(&self, known: &Known, interface: &Interface) -> Result<Attached, AttachError> {
         let mut object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
         Attached::new(
             &mut object,
@@ -319,7 +327,6 @@ impl Follower {
             interface.ifindex,
             self.attachment,
         )
-        .map_err(|error| error.to_string())
     }
 
     /// Announces every interface at once.
