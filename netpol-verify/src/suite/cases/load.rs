@@ -78,10 +78,13 @@ const E2E: &[(&str, &str)] = embedded!("e2e":
 const CNP: &[(&str, &str)] = embedded!("cnp":
     "suite.yaml", "world.yaml", "admin-ingress.yaml", "admin-egress.yaml", "admin.yaml", "baseline-ingress.yaml",
     "baseline-egress.yaml", "baseline.yaml");
+const OWN: &[(&str, &str)] = embedded!("own":
+    "suite.yaml", "world.yaml", "targets.yaml", "peers.yaml", "blocks.yaml", "ranges.yaml", "ports.yaml", "names.yaml",
+    "rules.yaml", "types.yaml", "changes.yaml", "lives.yaml", "hosts.yaml");
 
 impl Suite {
     /// The names of embedded suites.
-    pub const EMBEDDED: [&'static str; 3] = ["cyclonus", "e2e", "cnp"];
+    pub const EMBEDDED: [&'static str; 4] = ["cyclonus", "e2e", "cnp", "own"];
 
     /// An embedded suite by name, else a folder.
     ///
@@ -92,6 +95,7 @@ impl Suite {
             "cyclonus" => Self::from_folder(name, &Path::new("suites").join(name), &folder_of(CYCLONUS)),
             "e2e" => Self::from_folder(name, &Path::new("suites").join(name), &folder_of(E2E)),
             "cnp" => Self::from_folder(name, &Path::new("suites").join(name), &folder_of(CNP)),
+            "own" => Self::from_folder(name, &Path::new("suites").join(name), &folder_of(OWN)),
             folder => {
                 let path = Path::new(folder);
                 let mut files =

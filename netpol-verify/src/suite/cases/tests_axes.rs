@@ -32,7 +32,32 @@ pub(super) const GENERAL: &[(&str, &[&str])] = &[
         "target pod selector",
         &["target empty", "target matchLabels", "target matchExpressions"],
     ),
-    ("operator", &["In", "NotIn", "Exists", "DoesNotExist"]),
+    (
+        "policyTypes",
+        &[
+            "types absent",
+            "types Ingress",
+            "types Egress",
+            "types Ingress and Egress",
+        ],
+    ),
+    ("operator on target pods", &TARGET_OPERATORS),
+    ("operator on peer pods", &PEER_OPERATORS),
+    ("operator on peer namespaces", &NAMESPACE_OPERATORS),
+];
+
+const TARGET_OPERATORS: [&str; 4] = [
+    "target In",
+    "target NotIn",
+    "target Exists",
+    "target DoesNotExist",
+];
+const PEER_OPERATORS: [&str; 4] = ["pods In", "pods NotIn", "pods Exists", "pods DoesNotExist"];
+const NAMESPACE_OPERATORS: [&str; 4] = [
+    "namespaces In",
+    "namespaces NotIn",
+    "namespaces Exists",
+    "namespaces DoesNotExist",
 ];
 
 /// The axes of a direction's rules.
@@ -179,7 +204,16 @@ impl Values {
             .iter()
             .filter_map(Value::as_str)
             .collect();
-        let (ingress, egress) = (types.contains("Ingress"), types.contains("Egress"));
+        let (named_ingress, named_egress) = (types.contains("Ingress"), types.contains("Egress"));
+        self.general.insert(match (named_ingress, named_egress) {
+            (false, false) => "types absent",
+            (true, false) => "types Ingress",
+            (false, true) => "types Egress",
+            (true, true) => "types Ingress and Egress",
+        });
+        // Without types a policy is about ingress, and about egress where it has rules for that (R3).
+        let ingress = named_ingress || types.is_empty();
+        let egress = named_egress || (types.is_empty() && !list(spec, "egress").is_empty());
         let has = [
             (ingress, "with ingress"),
             (egress, "with egress"),
@@ -193,20 +227,21 @@ impl Values {
         if egress {
             rules(list(spec, "egress"), "to", &mut self.egress);
         }
-        self.operators(spec);
+        self.operators(&spec["podSelector"], TARGET_OPERATORS);
+        let rules = [(ingress, "ingress", "from"), (egress, "egress", "to")];
+        for (_, rules, peers) in rules.into_iter().filter(|(about, ..)| *about) {
+            for peer in list(spec, rules).iter().flat_map(|rule| list(rule, peers)) {
+                self.operators(&peer["podSelector"], PEER_OPERATORS);
+                self.operators(&peer["namespaceSelector"], NAMESPACE_OPERATORS);
+            }
+        }
     }
 
-    fn operators(&mut self, value: &Value) {
-        match value {
-            Value::Object(map) => {
-                let operator = map.get("operator").and_then(Value::as_str);
-                let known = ["In", "NotIn", "Exists", "DoesNotExist"];
-                self.general
-                    .extend(known.into_iter().find(|one| Some(*one) == operator));
-                map.values().for_each(|value| self.operators(value));
-            }
-            Value::Array(list) => list.iter().for_each(|value| self.operators(value)),
-            _ => {}
+    fn operators(&mut self, selector: &Value, words: [&'static str; 4]) {
+        for expression in list(selector, "matchExpressions") {
+            let operator = expression["operator"].as_str().unwrap_or_default();
+            let named = |word: &&str| word.rsplit(' ').next() == Some(operator);
+            self.general.extend(words.iter().copied().find(named));
         }
     }
 }

@@ -29,6 +29,30 @@ fn no_case_is_missing() {
     let e2e = load("e2e");
     assert!(ids(&e2e).into_iter().eq(&expected("E2", 2, 51)));
     assert_eq!(e2e.cases.len(), 51);
+    let own = load("own");
+    assert!(ids(&own).into_iter().eq(&expected("OWN", 3, own.cases.len())));
+}
+
+#[test]
+fn our_own_cases_leave_no_axis_empty_and_use_every_word_that_they_have() {
+    let suite = load("own");
+    let mut lacking = Vec::new();
+    let [general, ingress, egress] = tests_axes::counted(&suite);
+    for value in GENERAL.iter().flat_map(|(_, values)| *values) {
+        // Whole namespaces come and go in Cyclonus' cases.
+        if !general.contains_key(value) && *value != "delete namespace" {
+            lacking.push(*value);
+        }
+    }
+    for value in RULES.iter().flat_map(|(_, values)| *values) {
+        if !ingress.contains_key(value) || !egress.contains_key(value) {
+            lacking.push(*value);
+        }
+    }
+    assert_eq!(lacking, Vec::<&str>::new());
+    for word in suite.features.values().flatten() {
+        assert!(having(&suite, std::slice::from_ref(word)).0 > 0, "{word}");
+    }
 }
 
 /// Cyclonus' own counts at 12f646f: a group or tag, how many of all cases have it, how many of its default run.
