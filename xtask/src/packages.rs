@@ -9,8 +9,15 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::command;
 
-/// What the lab uses when it is there: the real CNI plugins, nft, ip.
-pub(crate) const LAB: [&str; 4] = ["containernetworking-plugins", "iproute2", "kmod", "nftables"];
+/// What the lab uses when it is there: the real CNI plugins, nft, iptables with ipset, ip.
+pub(crate) const LAB: [&str; 6] = [
+    "containernetworking-plugins",
+    "iproute2",
+    "ipset",
+    "iptables",
+    "kmod",
+    "nftables",
+];
 
 /// What tests run besides: the example enforcer, and `sysctl` in their own namespaces.
 pub(crate) const TESTS: [&str; 2] = ["procps", "python3"];

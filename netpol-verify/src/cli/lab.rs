@@ -329,7 +329,7 @@ fn is_exec(saved: &LabState) -> bool {
 
 async fn change(files: &LabFiles, dir: &RuntimeDir, delete: bool) -> Result<ExitCode, LabError> {
     let _lock = LabLock::acquire(dir)?;
-    let loaded = Loaded::from_paths(&files.files).playable();
+    let loaded = Loaded::from_paths(&files.files);
     say_problems(&loaded.problems);
     if loaded.objects.is_empty() {
         return Err(LabError::NothingLeft);

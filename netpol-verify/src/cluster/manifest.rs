@@ -92,29 +92,6 @@ impl Loaded {
         loaded
     }
 
-    /// Takes out what the lab's enforcers cannot play, and says so: policies of administrators.
-    ///
-    /// Left in, every one of their denials would look like a leak of an enforcer that never heard of them.
-    #[must_use]
-    pub fn playable(mut self) -> Self {
-        let (left_out, kept) = std::mem::take(&mut self.objects)
-            .into_iter()
-            .partition(|object| matches!(object, Object::Admin(_)));
-        self.objects = kept;
-        for object in left_out {
-            let Object::Admin(policy) = &object else { continue };
-            self.problems.push(Problem {
-                place: policy.place.clone(),
-                object: Some(bounded(object.key().to_string())),
-                path: None,
-                message:
-                    "the lab plays NetworkPolicies only; it is left out (`explain` and `matrix` judge it)"
-                        .to_owned(),
-            });
-        }
-        self
-    }
-
     /// What finds the lines of fields in these manifests; it is given once.
     #[must_use]
     pub fn take_locator(&mut self) -> Locator {

@@ -257,20 +257,6 @@ fn policies_of_others_are_said_not_to_be_judged() {
 }
 
 #[test]
-fn what_the_lab_cannot_play_is_left_out_and_said() {
-    let text = "{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {name: a}, spec: {tier: Admin, priority: 1, subject: {namespaces: {}}}}\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: x}}";
-    let loaded = Loaded::from_text(text, Path::new("t.yaml")).playable();
-    assert_eq!(loaded.objects.len(), 1);
-    assert!(
-        loaded.problems[0]
-            .to_string()
-            .contains("ClusterNetworkPolicy a: the lab plays NetworkPolicies only"),
-        "{:?}",
-        loaded.problems
-    );
-}
-
-#[test]
 fn a_field_of_another_kind_or_direction_is_ignored_and_said() {
     let lost = |kind: &str, name: &str, spec: &str| -> Vec<String> {
         let (policy, problems) = admin(kind, name, spec);

@@ -1,7 +1,7 @@
 //! A lab that stands: the virtual cluster, what it holds, who enforces, and the eyes on it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::SocketAddr,
     sync::Arc,
 };
@@ -162,14 +162,17 @@ impl Stand {
 
     /// Gives the objects of wired pods their addresses and nodes, and opens what probes and names need.
     async fn learn_pods(&mut self) -> Result<(), StandError> {
+        let snapshot = self.state.snapshot();
         let nodes = self.cluster.nodes.iter().map(|node| {
+            let told = snapshot.nodes.iter().find(|told| told.name == node.name);
+            let mut labels = told.map_or_else(BTreeMap::new, |told| told.labels.clone());
+            labels.insert("kubernetes.io/hostname".to_owned(), node.name.clone());
             Object::Node(Node {
                 name: node.name.clone(),
                 addresses: node.addresses.clone(),
-                labels: [("kubernetes.io/hostname".to_owned(), node.name.clone())].into(),
+                labels,
             })
         });
-        let snapshot = self.state.snapshot();
         let pods = self.cluster.pods.iter().filter_map(|built| {
             let pod = snapshot.pod(&built.name)?;
             Some(Object::Pod(Pod {

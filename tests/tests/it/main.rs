@@ -32,6 +32,8 @@ mod damage;
 mod folding;
 // Habits that no lint holds: first lines, sizes, versions, rules with their keepers.
 mod habits;
+// The lab's enforcers, each on every wiring: tiers, policies, what is left behind.
+mod lab_enforcers;
 // Every fault of the lab against the literal prediction of what it touches.
 mod lab_faults;
 // The guide on real packets, as each CNI plays it: flannel, kubenet, enforcing; every wiring and number of nodes.

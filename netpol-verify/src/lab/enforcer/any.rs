@@ -2,16 +2,18 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{Enforcer, EnforcerError, External, Nftables};
+use super::{Enforcer, EnforcerError, External, Iptables, Nftables};
 use crate::lab::{World, fault::Fault};
 
-/// `none`, `nftables` or `exec:PATH`.
+/// `none`, `nftables`, `ipset` or `exec:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnforcerSpec {
     /// Nobody enforces.
     None,
-    /// The lab's own enforcer.
+    /// The lab's own enforcer by nftables.
     Nftables,
+    /// The same by iptables and ipset.
+    Ipset,
     /// A program of the user's.
     Exec(PathBuf),
 }
@@ -20,7 +22,7 @@ pub enum EnforcerSpec {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseEnforcerError {
     /// No such enforcer.
-    #[error("{0:?} is no enforcer; expected none, nftables or exec:PATH")]
+    #[error("{0:?} is no enforcer; expected none, nftables, ipset or exec:PATH")]
     Unknown(String),
     /// A fault can be made only where the rules are ours.
     #[error("fault {fault} needs the enforcer nftables, not {enforcer}")]
@@ -39,6 +41,7 @@ impl FromStr for EnforcerSpec {
         match (text, text.strip_prefix("exec:")) {
             ("none", _) => Ok(Self::None),
             ("nftables", _) => Ok(Self::Nftables),
+            ("ipset", _) => Ok(Self::Ipset),
             (_, Some(path)) if !path.is_empty() => Ok(Self::Exec(PathBuf::from(path))),
             _ => Err(ParseEnforcerError::Unknown(text.to_owned())),
         }
@@ -50,6 +53,7 @@ impl fmt::Display for EnforcerSpec {
         match self {
             Self::None => f.write_str("none"),
             Self::Nftables => f.write_str("nftables"),
+            Self::Ipset => f.write_str("ipset"),
             Self::Exec(path) => write!(f, "exec:{}", path.display()),
         }
     }
@@ -68,6 +72,7 @@ impl EnforcerSpec {
                 enforcer: enforcer.clone(),
             }),
             (Self::None, None) => Ok(AnyEnforcer::None),
+            (Self::Ipset, None) => Ok(AnyEnforcer::Iptables(Iptables::default())),
             (Self::Exec(program), None) => Ok(AnyEnforcer::External(External::new(program.clone(), limit))),
         }
     }
@@ -78,8 +83,10 @@ impl EnforcerSpec {
 pub enum AnyEnforcer {
     /// Accepts every policy and enforces none, as Flannel does.
     None,
-    /// The lab's own.
+    /// The lab's own by nftables.
     Nftables(Nftables),
+    /// The same by iptables and ipset.
+    Iptables(Iptables),
     /// A program of the user's.
     External(External),
 }
@@ -91,7 +98,7 @@ impl AnyEnforcer {
     /// A user's program cannot be started.
     pub fn start(&mut self) -> Result<Option<u32>, EnforcerError> {
         match self {
-            Self::None | Self::Nftables(_) => Ok(None),
+            Self::None | Self::Nftables(_) | Self::Iptables(_) => Ok(None),
             Self::External(enforcer) => enforcer.start(),
         }
     }
@@ -102,7 +109,7 @@ impl AnyEnforcer {
     /// A user's program does not end.
     pub async fn let_go(&mut self) -> Result<(), EnforcerError> {
         match self {
-            Self::None | Self::Nftables(_) => Ok(()),
+            Self::None | Self::Nftables(_) | Self::Iptables(_) => Ok(()),
             Self::External(enforcer) => enforcer.stop().await,
         }
     }
@@ -113,6 +120,7 @@ impl Enforcer for AnyEnforcer {
         match self {
             Self::None => Ok(()),
             Self::Nftables(enforcer) => enforcer.apply(world).await,
+            Self::Iptables(enforcer) => enforcer.apply(world).await,
             Self::External(enforcer) => enforcer.apply(world).await,
         }
     }
@@ -121,6 +129,7 @@ impl Enforcer for AnyEnforcer {
         match self {
             Self::None => Ok(()),
             Self::Nftables(enforcer) => enforcer.stop().await,
+            Self::Iptables(enforcer) => enforcer.stop().await,
             Self::External(enforcer) => enforcer.stop().await,
         }
     }
@@ -132,18 +141,25 @@ mod tests {
 
     #[test]
     fn names_are_read_and_written_alike() {
-        for text in ["none", "nftables", "exec:./deploy/examples/enforcer.py"] {
+        for text in ["none", "nftables", "ipset", "exec:./deploy/examples/enforcer.py"] {
             assert_eq!(text.parse::<EnforcerSpec>().unwrap().to_string(), text);
         }
         for text in ["", "exec:", "calico", "NFTABLES"] {
             let message = text.parse::<EnforcerSpec>().unwrap_err().to_string();
-            assert!(message.contains("none, nftables or exec:PATH"), "{message}");
+            assert!(
+                message.contains("none, nftables, ipset or exec:PATH"),
+                "{message}"
+            );
         }
     }
 
     #[test]
     fn a_fault_needs_our_own_rules() {
-        for spec in [EnforcerSpec::None, EnforcerSpec::Exec("/bin/true".into())] {
+        for spec in [
+            EnforcerSpec::None,
+            EnforcerSpec::Ipset,
+            EnforcerSpec::Exec("/bin/true".into()),
+        ] {
             assert!(spec.build(Some(Fault::NoEngine), External::LIMIT).is_err());
         }
         assert!(

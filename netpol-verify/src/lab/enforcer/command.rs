@@ -10,14 +10,22 @@ use std::{
 };
 
 use nix::sched::{CloneFlags, setns};
-use tokio::{io::AsyncReadExt, process::Command, sync::oneshot, time};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::Command,
+    sync::oneshot,
+    time,
+};
 
 /// What of a command's standard error is kept.
 const KEPT: u64 = 4096;
+/// What of its standard output: a list of some thousand names.
+const KEPT_OUTPUT: u64 = 1 << 20;
 
 /// How a command ended.
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
+    pub(super) stdout: String,
     pub(super) stderr: String,
 }
 
@@ -72,7 +80,7 @@ pub(super) async fn run(
         Command::new(program)
             .args(arguments)
             .stdin(file)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -81,20 +89,24 @@ pub(super) async fn run(
     .map_err(CommandError::Enter)?
     .map_err(CommandError::Start)?;
 
-    let stderr = child.stderr.take();
-    let read = async {
-        let mut kept = Vec::new();
-        if let Some(mut stderr) = stderr {
-            // Past what is kept, keep reading: a full pipe would stop the program.
-            let _ = (&mut stderr).take(KEPT).read_to_end(&mut kept).await;
-            let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
-        }
-        kept
-    };
-    let both = async { tokio::join!(child.wait(), read) };
-    let (status, stderr) = time::timeout(limit, both).await.map_err(|_| CommandError::Late)?;
+    let stdout = beginning(child.stdout.take(), KEPT_OUTPUT);
+    let stderr = beginning(child.stderr.take(), KEPT);
+    let all = async { tokio::join!(child.wait(), stdout, stderr) };
+    let (status, stdout, stderr) = time::timeout(limit, all).await.map_err(|_| CommandError::Late)?;
     Ok(Ended {
         status: status.map_err(CommandError::Start)?,
-        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        stdout,
+        stderr,
     })
+}
+
+/// Reads all there is and keeps its beginning.
+async fn beginning(pipe: Option<impl AsyncRead + Unpin>, limit: u64) -> String {
+    let mut kept = Vec::new();
+    if let Some(mut pipe) = pipe {
+        // Past what is kept, keep reading: a full pipe would stop the program.
+        let _ = (&mut pipe).take(limit).read_to_end(&mut kept).await;
+        let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
+    }
+    String::from_utf8_lossy(&kept).into_owned()
 }

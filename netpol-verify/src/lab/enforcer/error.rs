@@ -28,29 +28,37 @@ pub enum EnforcerError {
         /// The cause.
         source: io::Error,
     },
-    /// `nft` cannot be run.
-    #[error("node {node}: cannot run nft: {source}; install the package nftables")]
-    NoNft {
+    /// The program that loads rules cannot be run.
+    #[error("node {node}: cannot run {tool}: {source}; install the package {package}")]
+    NoTool {
         /// The node.
         node: String,
+        /// The program.
+        tool: &'static str,
+        /// Where it comes from, on Debian.
+        package: &'static str,
         /// The cause.
         source: io::Error,
     },
-    /// `nft` refused the rules.
-    #[error("node {node}: nft refused the rules ({status}): {message}")]
+    /// It refused the rules.
+    #[error("node {node}: {tool} refused the rules ({status}): {message}")]
     Refused {
         /// The node.
         node: String,
-        /// How `nft` ended.
+        /// The program.
+        tool: &'static str,
+        /// How it ended.
         status: ExitStatus,
         /// What it said, escaped.
         message: String,
     },
-    /// `nft` did not end in time.
-    #[error("node {node}: nft did not end within {limit:?} and was stopped")]
-    NftLate {
+    /// It did not end in time.
+    #[error("node {node}: {tool} did not end within {limit:?} and was stopped")]
+    ToolLate {
         /// The node.
         node: String,
+        /// The program.
+        tool: &'static str,
         /// The limit.
         limit: Duration,
     },

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!  World -- literal::flatten -> rules (one NodePlan a node) -- Fault::mutate -> render -> nft -f - in each node
+//!        |                                                 \\- render_iptables -> ipset and iptables-legacy
 //!        \- view (JSON line) -> a program of the user's -> {"generation":N}
 //! ```
 //!
 //! - [`Nftables`]: correct, or wrong by one [`Fault`](super::fault::Fault).
+//! - [`Iptables`]: the same rules by iptables and ipset.
 //! - [`External`]: any program that reads the cluster as JSON lines.
 //! - [`AnyEnforcer`]: the choice that a command line names.
 
@@ -16,11 +18,14 @@ mod escape;
 mod external;
 #[cfg(test)]
 mod external_tests;
+mod iptables;
 mod nftables;
 mod render;
+mod render_iptables;
 pub(crate) mod rules;
 #[cfg(test)]
 mod tests;
+mod tool;
 mod view;
 
 use std::future::Future;
@@ -28,6 +33,7 @@ use std::future::Future;
 pub use any::{AnyEnforcer, EnforcerSpec, ParseEnforcerError};
 pub use error::{EnforcerError, ProgramTrouble};
 pub use external::External;
+pub use iptables::Iptables;
 pub use nftables::Nftables;
 
 use super::World;

@@ -4,22 +4,16 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use futures_util::future::try_join_all;
 
 use super::{
-    Enforcer, EnforcerError,
-    command::{self, CommandError},
-    escape::escape,
-    render,
+    Enforcer, EnforcerError, command, render,
     rules::{self, NodePlan},
+    tool::Tool,
 };
 use crate::lab::{World, fault::Fault};
-
-/// How long one `nft` may take; it takes milliseconds.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// Enforces policies by nftables in each node's network namespace. Needs root.
 #[derive(Debug, Default)]
@@ -88,38 +82,20 @@ async fn set_up(node: &str, netns: &Path, plan: &NodePlan) -> Result<(), Enforce
     Ok(())
 }
 
+/// `nft` takes milliseconds, and a file as one transaction.
+const NFT: Tool = Tool {
+    program: "nft",
+    package: "nftables",
+    arguments: &["-f", "-"],
+};
+
 async fn nft(node: &str, netns: &Path, text: &str) -> Result<(), EnforcerError> {
-    let node = node.to_owned();
-    match command::run(netns, "nft", &["-f", "-"], text, LIMIT).await {
-        Ok(ended) if ended.status.success() => Ok(()),
-        Ok(ended) => Err(EnforcerError::Refused {
-            node,
-            status: ended.status,
-            message: said(&ended.stderr),
-        }),
-        Err(CommandError::Enter(source)) => Err(EnforcerError::Netns {
-            node,
-            path: netns.to_owned(),
-            source,
-        }),
-        Err(CommandError::Start(source)) => Err(EnforcerError::NoNft { node, source }),
-        Err(CommandError::Late) => Err(EnforcerError::NftLate { node, limit: LIMIT }),
-    }
+    NFT.run(node, netns, text).await.map(drop)
 }
 
-/// The first lines of an error of `nft`, on one line.
-fn said(stderr: &str) -> String {
-    stderr
-        .lines()
-        .take(6)
-        .map(|line| escape(line.trim(), 160))
-        .collect::<Vec<_>>()
-        .join(" | ")
-}
-
-/// Shows bridged packets to the `inet` hooks, or hides them. The switches are per network namespace (Linux 5.3,
+/// Shows bridged packets to the hooks of `inet` and of iptables, or hides them. The switches are per network namespace (Linux 5.3,
 /// `net/bridge/br_netfilter_hooks.c`), that of the thread which opens the file.
-async fn set_bridge_filter(node: &str, netns: &Path, on: bool) -> Result<(), EnforcerError> {
+pub(super) async fn set_bridge_filter(node: &str, netns: &Path, on: bool) -> Result<(), EnforcerError> {
     let value = if on { "1" } else { "0" };
     for path in [
         "/proc/sys/net/bridge/bridge-nf-call-iptables",

@@ -6,14 +6,15 @@ use ipnet::IpNet;
 
 use super::rules::{Gate, Refusal, Scope, Table};
 use crate::{
-    lab::literal::{Accept, Origin, Peers, PortRange, Ports, Way},
+    cluster::Action,
+    lab::literal::{Origin, Peers, PortRange, Ports, Ruling, Way},
     net::{Family, Protocol},
 };
 
 /// The table that the enforcer owns; it touches no other.
 pub(super) const TABLE: &str = "inet npv_policy";
 
-const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+pub(super) const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
 /// Text that removes the table, whether or not it is there.
 pub(super) fn removal() -> String {
@@ -27,21 +28,25 @@ pub(super) fn removal() -> String {
 ///           source is an isolated pod here         -> its egress chain:  accepted? back : drop
 ///           destination is an isolated pod here    -> its ingress chain: accepted? back : drop
 ///           the rest                               -> accept
+///  local:   what a pod sends to its own node, of the administrators' tiers alone
 /// ```
 ///
 /// An accepted egress goes *back*, so that ingress is still asked when both pods share the node.
 /// The node itself sends by the output hook and is thereby exempt (R21).
 pub(super) fn render(table: &Table) -> String {
     let mut text = removal();
-    let mut chains: BTreeMap<String, String> = BTreeMap::new();
-    let mut maps: BTreeMap<(Way, Family), BTreeMap<IpAddr, String>> = BTreeMap::new();
+    let mut chains = Chains::default();
+    let mut maps: BTreeMap<(Hook, Family), BTreeMap<IpAddr, String>> = BTreeMap::new();
     for gate in &table.gates {
-        let next = format!("gate{}", chains.len());
-        let chain = chains.entry(body(gate)).or_insert(next).clone();
-        for address in &gate.addresses {
-            maps.entry((gate.way, Family::of(*address)))
-                .or_default()
-                .insert(*address, chain.clone());
+        let forwarded = chains.of_gate(gate);
+        let hook = Hook::Forwarded(gate.way);
+        let places = std::iter::once((hook, forwarded));
+        for (hook, chain) in places.chain(chains.towards_own_node(gate).map(|chain| (Hook::Local, chain))) {
+            for address in &gate.addresses {
+                maps.entry((hook, Family::of(*address)))
+                    .or_default()
+                    .insert(*address, chain.clone());
+            }
         }
     }
 
@@ -58,10 +63,9 @@ pub(super) fn render(table: &Table) -> String {
                 "\tset {name} {{ type {kind} . inet_service . {kind} . inet_service; size 65535; flags dynamic,timeout; timeout 1m; }}"
             );
         }
+        let _ = write!(text, "\tchain {FIRST_SYN} {{\n{}\t}}\n", first_syn());
     }
-    let mut named: Vec<(&String, &String)> = chains.iter().map(|(body, name)| (name, body)).collect();
-    named.sort_by_key(|(name, _)| (name.len(), name.as_str()));
-    for (name, body) in named {
+    for (name, body) in chains.named() {
         let _ = write!(text, "\tchain {name} {{\n{body}\t}}\n");
     }
     text.push_str("\tchain forwarded {\n\t\ttype filter hook forward priority filter; policy accept;\n");
@@ -80,29 +84,120 @@ pub(super) fn render(table: &Table) -> String {
     // Connections that were let through stay, as R27 leaves it to the implementation; so do ICMP errors about them.
     text.push_str("\t\tct state established,related accept\n");
     for way in [Way::Egress, Way::Ingress] {
-        for family in FAMILIES {
-            if let Some(map) = maps.get(&(way, family)) {
-                let own = if way == Way::Egress { "saddr" } else { "daddr" };
-                let elements: Vec<String> = map
-                    .iter()
-                    .map(|(address, chain)| format!("{address} : jump {chain}"))
-                    .collect();
-                let _ = writeln!(
-                    text,
-                    "\t\t{} {own} vmap {{ {} }}",
-                    keyword(family),
-                    elements.join(", ")
-                );
-            }
-        }
+        let own = if way == Way::Egress { "saddr" } else { "daddr" };
+        text.push_str(&dispatch(&maps, Hook::Forwarded(way), own));
     }
-    text.push_str("\t}\n}\n");
+    text.push_str("\t}\n");
+    let local = dispatch(&maps, Hook::Local, "saddr");
+    if !local.is_empty() {
+        text.push_str("\tchain local {\n\t\ttype filter hook input priority filter; policy accept;\n");
+        text.push_str("\t\tct state established,related accept\n");
+        text.push_str(&local);
+        text.push_str("\t}\n");
+    }
+    text.push_str("}\n");
     text
 }
 
-/// The rules of one gate. Pods with equal rules share a chain.
-fn body(gate: &Gate) -> String {
-    let other = if gate.way == Way::Egress { "daddr" } else { "saddr" };
+/// From where gates are asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Hook {
+    /// What the node forwards.
+    Forwarded(Way),
+    /// What pods send to the node itself.
+    Local,
+}
+
+/// The jumps from a hook to the gates before the addresses in that field.
+fn dispatch(maps: &BTreeMap<(Hook, Family), BTreeMap<IpAddr, String>>, hook: Hook, field: &str) -> String {
+    let mut text = String::new();
+    for family in FAMILIES {
+        if let Some(map) = maps.get(&(hook, family)) {
+            let elements: Vec<String> = map
+                .iter()
+                .map(|(address, chain)| format!("{address} : jump {chain}"))
+                .collect();
+            let _ = writeln!(
+                text,
+                "\t\t{} {field} vmap {{ {} }}",
+                keyword(family),
+                elements.join(", ")
+            );
+        }
+    }
+    text
+}
+
+/// The chains that gates consist of. Gates with equal rules share them.
+#[derive(Default)]
+struct Chains {
+    /// The names, by what is in them.
+    names: BTreeMap<String, String>,
+}
+
+impl Chains {
+    fn named(&self) -> Vec<(&str, &str)> {
+        let mut named: Vec<(&str, &str)> = self.names.iter().map(|(body, name)| (&**name, &**body)).collect();
+        named.sort_by_key(|(name, _)| (name.len(), *name));
+        named
+    }
+
+    fn of(&mut self, body: String) -> String {
+        let next = format!("gate{}", self.names.len());
+        self.names.entry(body).or_insert(next).clone()
+    }
+
+    /// The whole gate.
+    fn of_gate(&mut self, gate: &Gate) -> String {
+        let rest = if gate.isolates {
+            accepts(gate)
+        } else {
+            rulings(gate, &gate.baseline, "return")
+        };
+        self.behind_admin(gate, rest)
+    }
+
+    /// The gate before the pod's own node. Whether NetworkPolicies hold there the specification leaves open (R22), and here they
+    /// do not; the administrators' tiers do.
+    fn towards_own_node(&mut self, gate: &Gate) -> Option<String> {
+        let has_tiers = !gate.admin.is_empty() || !gate.isolates && !gate.baseline.is_empty();
+        (gate.way == Way::Egress && has_tiers).then(|| {
+            let rest = if gate.isolates {
+                String::new()
+            } else {
+                rulings(gate, &gate.baseline, "return")
+            };
+            self.behind_admin(gate, rest)
+        })
+    }
+
+    /// A chain of the administrators' first word and of what follows it.
+    fn behind_admin(&mut self, gate: &Gate, rest: String) -> String {
+        let scope = scope(gate);
+        if gate.admin.is_empty() {
+            return self.of(scope + &rest);
+        }
+        let rest = self.of(rest);
+        // By goto, so that a return in there goes back to the hook.
+        let pass = format!("goto {rest}");
+        self.of(format!(
+            "{scope}{}\t\t{pass}\n",
+            rulings(gate, &gate.admin, &pass)
+        ))
+    }
+}
+
+/// The field of the other end's address.
+const fn other_end(gate: &Gate) -> &'static str {
+    match gate.way {
+        Way::Egress => "daddr",
+        Way::Ingress => "saddr",
+    }
+}
+
+/// Lets pass whom the gate does not look at.
+fn scope(gate: &Gate) -> String {
+    let other = other_end(gate);
     let mut text = String::new();
     if let Scope::Only(addresses) = &gate.scope {
         let known = by_family(addresses);
@@ -113,21 +208,64 @@ fn body(gate: &Gate) -> String {
             };
         }
     }
-    for accept in &gate.accepts {
-        for from in origins(&accept.peers, other) {
-            for to in destinations(&accept.ports) {
-                let _ = writeln!(text, "\t\t{from}{to}return{}", comment(accept));
-            }
+    text
+}
+
+/// What NetworkPolicies let through; the rest is refused.
+fn accepts(gate: &Gate) -> String {
+    let mut text: String = gate
+        .accepts
+        .iter()
+        .map(|accept| lines(gate, &accept.peers, &accept.ports, "return", &accept.origin))
+        .collect();
+    let _ = writeln!(text, "\t\t{}", refusal(gate.refusal));
+    text
+}
+
+/// What the rulings of a tier do, in their order.
+fn rulings(gate: &Gate, rulings: &[Ruling], pass: &str) -> String {
+    rulings
+        .iter()
+        .map(|ruling| {
+            let verdict = match ruling.action {
+                Action::Accept => "return",
+                Action::Deny => refusal(gate.refusal),
+                Action::Pass => pass,
+            };
+            lines(gate, &ruling.peers, &ruling.ports, verdict, &ruling.origin)
+        })
+        .collect()
+}
+
+/// The verdict on some of the traffic: one line for each rule that is needed.
+fn lines(gate: &Gate, peers: &Peers, ports: &Ports, verdict: &str, origin: &Origin) -> String {
+    let mut text = String::new();
+    for from in origins(peers, other_end(gate)) {
+        for to in destinations(ports) {
+            let _ = writeln!(text, "\t\t{from}{to}{verdict}{}", comment(origin));
         }
     }
-    if gate.refusal == Refusal::DropFirstSyn {
-        for (family, name) in [(Family::Ipv4, "seen4"), (Family::Ipv6, "seen6")] {
-            let ip = keyword(family);
-            let syn = "tcp flags & (fin | syn | rst | ack) == syn";
-            let tuple = format!("{ip} saddr . tcp sport . {ip} daddr . tcp dport");
-            let _ = writeln!(text, "\t\t{syn} {tuple} @{name} return");
-            let _ = writeln!(text, "\t\t{syn} add @{name} {{ {tuple} }} drop");
-        }
+    text
+}
+
+/// The chain that lets the retransmission of a SYN pass.
+const FIRST_SYN: &str = "first_syn";
+
+const fn refusal(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Drop => "drop",
+        Refusal::DropFirstSyn => "goto first_syn",
+    }
+}
+
+fn first_syn() -> String {
+    let mut text = String::new();
+    for (family, name) in [(Family::Ipv4, "seen4"), (Family::Ipv6, "seen6")] {
+        let ip = keyword(family);
+        let syn = "tcp flags & (fin | syn | rst | ack) == syn";
+        let tuple = format!("{ip} saddr . tcp sport . {ip} daddr . tcp dport");
+        let _ = writeln!(text, "\t\t{syn} {tuple} @{name} return");
+        let _ = writeln!(text, "\t\t{syn} add @{name} {{ {tuple} }} drop");
     }
     text.push_str("\t\tdrop\n");
     text
@@ -199,7 +337,7 @@ fn destinations(ports: &Ports) -> Vec<String> {
 }
 
 /// Joins sorted ranges that overlap: nft refuses them in one set.
-fn merge(sorted: &[PortRange]) -> Vec<PortRange> {
+pub(super) fn merge(sorted: &[PortRange]) -> Vec<PortRange> {
     let mut merged: Vec<PortRange> = Vec::new();
     for range in sorted {
         match merged.last_mut() {
@@ -210,7 +348,7 @@ fn merge(sorted: &[PortRange]) -> Vec<PortRange> {
     merged
 }
 
-fn by_family(addresses: &[IpAddr]) -> BTreeMap<Family, Vec<IpNet>> {
+pub(super) fn by_family(addresses: &[IpAddr]) -> BTreeMap<Family, Vec<IpNet>> {
     let mut found: BTreeMap<Family, Vec<IpNet>> = BTreeMap::new();
     for address in addresses {
         found
@@ -250,23 +388,27 @@ const fn protocol_family(family: Family) -> &'static str {
     }
 }
 
-/// The rule's name beside it, for who reads `nft list ruleset`; left out when it is no plain Kubernetes name,
-/// since a quote in it would end the text, and nft takes at most 128 bytes.
-fn comment(accept: &Accept) -> String {
-    let Origin { policy, index } = &accept.origin;
+/// The rule's name beside it, for who reads `nft list ruleset`.
+fn comment(origin: &Origin) -> String {
+    label(origin).map_or_else(String::new, |label| format!(" comment \"{label}\""))
+}
+
+/// The rule's name; nothing when it is no plain Kubernetes name, since a quote in it would end the text, and nft takes at
+/// most 128 bytes.
+pub(super) fn label(origin: &Origin) -> Option<String> {
+    let Origin { policy, index } = origin;
     let text = format!("{policy}[{index}]");
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-./[]".contains(&byte);
-    if text.len() < 128 && text.bytes().all(plain) {
-        format!(" comment \"{text}\"")
-    } else {
-        String::new()
-    }
+    (text.len() < 128 && text.bytes().all(plain)).then_some(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cluster::ObjectName, lab::literal::Block};
+    use crate::{
+        cluster::ObjectName,
+        lab::literal::{Accept, Block},
+    };
 
     fn gate(way: Way, accepts: Vec<Accept>, refusal: Refusal) -> Gate {
         Gate {
@@ -274,9 +416,24 @@ mod tests {
             way,
             addresses: vec!["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],
             scope: Scope::Everybody,
+            admin: Vec::new(),
+            isolates: true,
             accepts,
             by_bare_denial: false,
+            baseline: Vec::new(),
             refusal,
+        }
+    }
+
+    fn ruling(action: Action, origin: &str) -> Ruling {
+        Ruling {
+            action,
+            peers: Peers::Listed {
+                blocks: Vec::new(),
+                addresses: vec!["192.0.2.7".parse().unwrap()],
+            },
+            ports: Ports::Any,
+            origin: accept(origin).origin,
         }
     }
 
@@ -348,6 +505,44 @@ mod tests {
             text.find("ip saddr vmap").unwrap() < text.find("ip daddr vmap").unwrap(),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_first_word_is_before_the_policies_and_the_last_only_without_them() {
+        let mut tiers = gate(Way::Egress, Vec::new(), Refusal::Drop);
+        tiers.admin = [Action::Pass, Action::Accept, Action::Deny]
+            .map(|action| ruling(action, "first"))
+            .into();
+        tiers.baseline = vec![ruling(Action::Deny, "last")];
+        let match_ = "\t\tip daddr { 192.0.2.7 }";
+        let first = |rest: &str| {
+            format!(
+                "{{\n{match_} goto {rest} comment \"demo/first[1]\"\n{match_} return comment \"demo/first[1]\"\n\
+                 {match_} drop comment \"demo/first[1]\"\n\t\tgoto {rest}\n\t}}"
+            )
+        };
+        let text = rendered(vec![tiers.clone()]);
+        assert!(text.contains("chain gate0 {\n\t\tdrop\n\t}"), "{text}");
+        assert!(
+            text.contains(&format!("chain gate1 {}", first("gate0"))),
+            "{text}"
+        );
+        // Before the own node only the tiers are asked.
+        assert!(text.contains("chain gate2 {\n\t}"), "{text}");
+        assert!(
+            text.contains(&format!("chain gate3 {}", first("gate2"))),
+            "{text}"
+        );
+        assert!(!text.contains("last"), "{text}");
+        tiers.isolates = false;
+        let text = rendered(vec![tiers]);
+        assert!(
+            text.contains(&format!(
+                "chain gate0 {{\n{match_} drop comment \"demo/last[1]\"\n\t}}"
+            )),
+            "{text}"
+        );
+        assert_eq!(text.matches("chain gate").count(), 2, "{text}");
     }
 
     #[test]

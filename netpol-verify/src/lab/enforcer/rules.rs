@@ -6,7 +6,7 @@ use crate::{
     cluster::ObjectName,
     lab::{
         World,
-        literal::{Accept, Posture, Way, flatten},
+        literal::{Accept, PodPostures, Posture, Ruling, Way, flatten},
     },
 };
 
@@ -24,13 +24,14 @@ pub(crate) struct NodePlan {
 /// The rules of one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
-    /// One for each isolated direction of each pod on the node; egress is asked before ingress.
+    /// One for each direction of each pod on the node that policies speak about; egress is asked before ingress.
     pub(crate) gates: Vec<Gate>,
     /// Clients on the node whose flows get no entry, so that replies to them are dropped.
     pub(crate) without_entries: Vec<IpAddr>,
 }
 
-/// One isolated direction of one pod.
+/// One direction of one pod that policies speak about: `admin` is asked first, then `accepts` and `refusal` where NetworkPolicies
+/// isolate the pod, else `baseline`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Gate {
     /// The pod; for the people who read the model.
@@ -41,11 +42,17 @@ pub(crate) struct Gate {
     pub(crate) addresses: Vec<IpAddr>,
     /// Whose traffic it looks at; others pass.
     pub(crate) scope: Scope,
-    /// What it lets through.
+    /// The administrators' first word.
+    pub(crate) admin: Vec<Ruling>,
+    /// Whether NetworkPolicies isolate the pod in this direction.
+    pub(crate) isolates: bool,
+    /// What NetworkPolicies let through.
     pub(crate) accepts: Vec<Accept>,
     /// Whether a policy without rules is among those that isolate.
     pub(crate) by_bare_denial: bool,
-    /// What happens to the rest.
+    /// The administrators' last word.
+    pub(crate) baseline: Vec<Ruling>,
+    /// What happens to what is refused.
     pub(crate) refusal: Refusal,
 }
 
@@ -58,7 +65,7 @@ pub(crate) enum Scope {
     Only(Vec<IpAddr>),
 }
 
-/// What happens to what a gate does not accept.
+/// What happens to what a gate refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// It is dropped.
@@ -81,21 +88,8 @@ pub(crate) fn plan(world: &World) -> Vec<NodePlan> {
                 .flat_map(|pod| {
                     [(Way::Egress, &pod.egress), (Way::Ingress, &pod.ingress)]
                         .into_iter()
-                        .filter_map(|(way, posture)| match posture {
-                            Posture::Open => None,
-                            Posture::Isolated {
-                                accepts,
-                                by_bare_denial,
-                            } => Some(Gate {
-                                pod: pod.name.clone(),
-                                way,
-                                addresses: pod.addresses.clone(),
-                                scope: Scope::Everybody,
-                                accepts: accepts.clone(),
-                                by_bare_denial: *by_bare_denial,
-                                refusal: Refusal::Drop,
-                            }),
-                        })
+                        .filter(|(_, posture)| !posture.is_open())
+                        .map(|(way, posture)| gate(pod, way, posture))
                 })
                 .collect();
             NodePlan {
@@ -108,4 +102,20 @@ pub(crate) fn plan(world: &World) -> Vec<NodePlan> {
             }
         })
         .collect()
+}
+
+fn gate(pod: &PodPostures, way: Way, posture: &Posture) -> Gate {
+    let isolation = posture.isolation.as_ref();
+    Gate {
+        pod: pod.name.clone(),
+        way,
+        addresses: pod.addresses.clone(),
+        scope: Scope::Everybody,
+        admin: posture.admin.clone(),
+        isolates: isolation.is_some(),
+        accepts: isolation.map_or_else(Vec::new, |it| it.accepts.clone()),
+        by_bare_denial: isolation.is_some_and(|it| it.by_bare_denial),
+        baseline: posture.baseline.clone(),
+        refusal: Refusal::Drop,
+    }
 }

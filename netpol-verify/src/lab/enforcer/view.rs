@@ -6,7 +6,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde::Serialize;
 
 use crate::{
-    cluster::{ContainerPort, Phase},
+    cluster::{AdminPolicy, ContainerPort, Phase},
     lab::World,
 };
 
@@ -18,6 +18,8 @@ pub(super) struct View<'a> {
     pods: Vec<Pod<'a>>,
     namespaces: Vec<Namespace<'a>>,
     policies: Vec<&'a NetworkPolicy>,
+    #[serde(rename = "adminPolicies")]
+    admin_policies: Vec<&'a AdminPolicy>,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,6 +87,12 @@ impl<'a> View<'a> {
             policies: world
                 .snapshot
                 .policies
+                .iter()
+                .map(|policy| &*policy.object)
+                .collect(),
+            admin_policies: world
+                .snapshot
+                .admin
                 .iter()
                 .map(|policy| &*policy.object)
                 .collect(),

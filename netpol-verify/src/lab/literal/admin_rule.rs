@@ -26,7 +26,7 @@ pub(super) fn read(side: &Side<'_>, rule: &AdminRule) -> (Action, Match) {
 }
 
 /// Whether everything in the rule is something that the API has at this place.
-fn is_known(way: Way, rule: &AdminRule) -> bool {
+pub(super) fn is_known(way: Way, rule: &AdminRule) -> bool {
     let peers = rule.peers.iter().all(|peer| match peer {
         AdminPeer::Pods(_) => true,
         AdminPeer::Nodes(_) => way == Way::Egress,

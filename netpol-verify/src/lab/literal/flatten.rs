@@ -1,4 +1,4 @@
-//! All the policies at once, in the terms of a packet filter: per pod and direction, addresses and ports.
+//! From policies to what a packet filter needs: NetworkPolicies here, the administrators' tiers beside it.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -6,85 +6,18 @@ use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyPeer};
 
 use super::{
     block::Block,
+    flatten_admin,
     peer::{self, Means},
     port::{self, PortRange, Wanted},
+    posture::{Accept, Isolation, Origin, Peers, PodPostures, Ports, Posture},
     rule::{self, Rule, Way},
 };
-use crate::cluster::{ObjectName, Pod, Snapshot};
+use crate::cluster::{ObjectName, Pod, Snapshot, Tier};
 
-/// A pod that policies can act on, and its state in each direction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PodPostures {
-    /// The pod.
-    pub name: ObjectName,
-    /// All its addresses, both families (R30).
-    pub addresses: Vec<IpAddr>,
-    /// Towards the pod.
-    pub ingress: Posture,
-    /// From the pod.
-    pub egress: Posture,
-}
-
-/// Whether a direction is closed but for what is accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Posture {
-    /// No policy isolates the pod in this direction.
-    Open,
-    /// Only what an entry accepts gets through.
-    Isolated {
-        /// What gets through.
-        accepts: Vec<Accept>,
-        /// Whether a policy without any rule is among those that isolate; it changes nothing, but to an
-        /// enforcer that lets denials win.
-        by_bare_denial: bool,
-    },
-}
-
-/// What one rule lets through: peers AND ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accept {
-    /// The other end.
-    pub peers: Peers,
-    /// The destination ports.
-    pub ports: Ports,
-    /// The rule it comes from.
-    pub origin: Origin,
-}
-
-/// The rule an [`Accept`] comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The policy.
-    pub policy: ObjectName,
-    /// The rule's place in the policy's list for that direction.
-    pub index: usize,
-}
-
-/// The other end's addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Peers {
-    /// Every address.
-    Any,
-    /// These, and no others.
-    Listed {
-        /// Blocks with their exceptions.
-        blocks: Vec<Block>,
-        /// The addresses of pods.
-        addresses: Vec<IpAddr>,
-    },
-}
-
-/// The destination ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ports {
-    /// Every port of every protocol, and protocols without ports.
-    Any,
-    /// These, and no others.
-    Listed(Vec<PortRange>),
-}
-
-/// Works out every pod's state, by the NetworkPolicies only: the lab's enforcer does not do administrators' tiers, and
-/// `snapshot.admin` is not read here. Pods that are over or use their node's network have none.
+/// Works out every pod's state. Pods that are over or use their node's network have none.
+///
+/// Where a specification leaves something open, one of its possibilities is taken, always the same: of policies of equal
+/// priority the one whose name comes first, and domain names stand for nothing.
 #[must_use]
 pub fn flatten(snapshot: &Snapshot) -> Vec<PodPostures> {
     snapshot
@@ -101,9 +34,17 @@ pub fn flatten(snapshot: &Snapshot) -> Vec<PodPostures> {
 }
 
 fn posture(snapshot: &Snapshot, pod: &Pod, way: Way) -> Posture {
+    Posture {
+        admin: flatten_admin::rulings(snapshot, pod, way, Tier::Admin),
+        isolation: isolation(snapshot, pod, way),
+        baseline: flatten_admin::rulings(snapshot, pod, way, Tier::Baseline),
+    }
+}
+
+fn isolation(snapshot: &Snapshot, pod: &Pod, way: Way) -> Option<Isolation> {
     let policies = rule::isolating(snapshot, pod, way);
     if policies.is_empty() {
-        return Posture::Open;
+        return None;
     }
     let accepts = policies
         .iter()
@@ -116,10 +57,10 @@ fn posture(snapshot: &Snapshot, pod: &Pod, way: Way) -> Posture {
         })
         .collect();
     let by_bare_denial = policies.iter().any(|policy| rule::without_rules(policy, way));
-    Posture::Isolated {
+    Some(Isolation {
         accepts,
         by_bare_denial,
-    }
+    })
 }
 
 /// What one rule accepts for one pod.

@@ -2,8 +2,8 @@
 //!
 //! It shares nothing with the engine of stage `policy` but the parsed objects, so that one misreading cannot
 //! hide on both sides. [`permits`] answers one question, of NetworkPolicy v1 and of both tiers of `policy.networking.k8s.io`
-//! around it; [`flatten()`] answers all of them at once in the terms of a packet filter, for the lab's enforcer, of
-//! NetworkPolicy v1 only. A property test holds the two together, another one holds [`permits`] and the engine together.
+//! around it; [`flatten()`] answers all of them at once in the terms of a packet filter, for the lab's enforcers.
+//! A property test holds the two together, another one holds [`permits`] and the engine together.
 //!
 //! Where a specification leaves something open, all its possibilities are followed to the end, and only if they end
 //! differently is the answer [`Reading::Undefined`].
@@ -14,6 +14,7 @@
 mod admin_rule;
 mod block;
 mod flatten;
+mod flatten_admin;
 #[cfg(test)]
 pub(crate) mod generate;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod network_policy;
 mod peer;
 mod port;
 mod possible;
+mod posture;
 mod reading;
 mod rule;
 mod selector;
@@ -45,8 +47,9 @@ mod tests_world;
 mod tier;
 
 pub use block::Block;
-pub use flatten::{Accept, Origin, Peers, PodPostures, Ports, Posture, flatten};
+pub use flatten::flatten;
 pub use port::PortRange;
+pub use posture::{Accept, Isolation, Origin, Peers, PodPostures, Ports, Posture, Ruling};
 pub use reading::{Reading, Undefined, permits};
 pub use rule::{Way, isolating, without_rules};
 pub use side::Party;

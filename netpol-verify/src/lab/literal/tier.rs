@@ -82,7 +82,8 @@ fn policy_says(side: &Side<'_>, policy: &AdminPolicy) -> Possible<Option<Action>
     Possible { first: None, others }
 }
 
-fn rules(policy: &AdminPolicy, way: Way) -> &[AdminRule] {
+/// The rules of the policy in that direction.
+pub(super) fn rules(policy: &AdminPolicy, way: Way) -> &[AdminRule] {
     match way {
         Way::Ingress => &policy.ingress,
         Way::Egress => &policy.egress,
