@@ -1,4 +1,4 @@
-//! `cargo xtask build-ebpf`: the eBPF object, the same bytes from whichever folder.
+//! `cargo xtask build-ebpf`: the eBPF objects, the same bytes from whichever folder: the sensor's, and the lab's enforcer's.
 
 use std::{ffi::OsString, fs, path::PathBuf};
 
@@ -10,18 +10,34 @@ use crate::{
     toolchain::{TARGET, Toolchain},
 };
 
-const BINARY: &str = "netpol-verify-ebpf";
-const COMMITTED: &str = "netpol-verify/bpf/netpol-verify.bpf.o";
-/// Names the toolchain that made the committed object.
+/// The crate of the programs.
+const CRATE: &str = "netpol-verify-ebpf";
+/// What the sensor loads.
+const SENSOR: Output = Output {
+    binary: "netpol-verify-ebpf",
+    committed: "netpol-verify/bpf/netpol-verify.bpf.o",
+};
+/// What the lab loads as an enforcer; it drops packets, so it is another object.
+const LAB_ENFORCER: Output = Output {
+    binary: "netpol-verify-lab-enforcer",
+    committed: "netpol-verify/bpf/lab-enforcer.bpf.o",
+};
+/// Names the toolchain that made the committed objects.
 const MADE_BY: &str = "netpol-verify/bpf/TOOLCHAIN";
+
+/// An object: the binary that it is built as, and where it is committed.
+struct Output {
+    binary: &'static str,
+    committed: &'static str,
+}
 
 /// Options of `build-ebpf`.
 #[derive(Args, Default)]
 pub(crate) struct Options {
-    /// Compare with the committed object instead of replacing it
+    /// Compare with the committed objects instead of replacing them
     #[arg(long)]
     pub(crate) check: bool,
-    /// Write the object here instead
+    /// Write the sensor's object here instead
     #[arg(long, value_name = "PATH")]
     pub(crate) out: Option<PathBuf>,
     /// With the programs' own diagnostics (aya-log); such an object is never the committed one
@@ -35,29 +51,36 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("--log makes another object than the committed one: give it a place with --out PATH");
     }
     let toolchain = Toolchain::find()?;
-    let built = build(&toolchain, options.log)?;
-    let object = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
-    refuse_private_paths(&object)?;
+    let folder = build(&toolchain, options.log)?;
     let root = command::workspace();
     let made_by = toolchain.describe()?;
-    if options.check {
-        compare(&object, &made_by)?;
-    }
-    if let Some(out) = &options.out {
-        fs::write(out, &object).with_context(|| format!("cannot write {}", out.display()))?;
-        println!("{} bytes in {}", object.len(), out.display());
-    } else if !options.check {
-        fs::create_dir_all(root.join("netpol-verify/bpf"))?;
-        fs::write(root.join(COMMITTED), &object).with_context(|| format!("cannot write {COMMITTED}"))?;
-        fs::write(root.join(MADE_BY), made_by).with_context(|| format!("cannot write {MADE_BY}"))?;
-        println!(
-            "{} bytes in {COMMITTED}; commit it together with the sources.",
-            object.len()
-        );
+    for output in [SENSOR, LAB_ENFORCER] {
+        let built = folder.join(output.binary);
+        let object = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+        refuse_private_paths(&object)?;
+        if options.check {
+            compare(output.committed, &object, &made_by)?;
+        }
+        if let Some(out) = &options.out {
+            if output.binary == SENSOR.binary {
+                fs::write(out, &object).with_context(|| format!("cannot write {}", out.display()))?;
+                println!("{} bytes in {}", object.len(), out.display());
+            }
+        } else if !options.check {
+            let committed = output.committed;
+            fs::create_dir_all(root.join("netpol-verify/bpf"))?;
+            fs::write(root.join(committed), &object).with_context(|| format!("cannot write {committed}"))?;
+            fs::write(root.join(MADE_BY), &made_by).with_context(|| format!("cannot write {MADE_BY}"))?;
+            println!(
+                "{} bytes in {committed}; commit it together with the sources.",
+                object.len()
+            );
+        }
     }
     Ok(())
 }
 
+/// Builds all; the folder that they are in.
 fn build(toolchain: &Toolchain, log: bool) -> Result<PathBuf> {
     let root = command::workspace();
     let target = root.join("target/bpf");
@@ -74,16 +97,8 @@ fn build(toolchain: &Toolchain, log: bool) -> Result<PathBuf> {
     }
     let mut cargo = toolchain.cargo();
     cargo
-        .current_dir(root.join(BINARY))
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--bin",
-            BINARY,
-            "--target",
-            TARGET,
-        ])
+        .current_dir(root.join(CRATE))
+        .args(["build", "--release", "--locked", "--bins", "--target", TARGET])
         .args(toolchain.arguments())
         .args(if log { &["--features", "log"][..] } else { &[] })
         // Unlike RUSTFLAGS, a space in a path does not end a flag.
@@ -94,7 +109,7 @@ fn build(toolchain: &Toolchain, log: bool) -> Result<PathBuf> {
         .env_remove("RUSTUP_TOOLCHAIN")
         .env_remove("CARGO");
     command::run(&mut cargo)?;
-    Ok(target.join(TARGET).join("release").join(BINARY))
+    Ok(target.join(TARGET).join("release"))
 }
 
 /// Folders that differ from machine to machine, and what stands for them in the object.
@@ -144,23 +159,23 @@ fn refuse_private_paths(object: &[u8]) -> Result<()> {
 }
 
 /// Byte for byte where the same toolchain made both; otherwise it says that nothing can be compared.
-fn compare(object: &[u8], made_by: &str) -> Result<()> {
+fn compare(name: &str, object: &[u8], made_by: &str) -> Result<()> {
     let root = command::workspace();
-    let committed = fs::read(root.join(COMMITTED)).with_context(|| format!("cannot read {COMMITTED}"))?;
+    let committed = fs::read(root.join(name)).with_context(|| format!("cannot read {name}"))?;
     if committed == object {
-        println!("{COMMITTED} is what the sources give: {} bytes.", object.len());
+        println!("{name} is what the sources give: {} bytes.", object.len());
         return Ok(());
     }
     let recorded = fs::read_to_string(root.join(MADE_BY)).unwrap_or_default();
     if recorded != made_by {
         println!(
-            "SKIPPED: build-ebpf --check: the committed object was made by\n{recorded}and this one by\n{made_by}so their \
+            "SKIPPED: build-ebpf --check: {name} was made by\n{recorded}and this one by\n{made_by}so their \
              bytes cannot be compared. It does build."
         );
         return Ok(());
     }
     bail!(
-        "{COMMITTED} ({} bytes) is not what the sources give ({} bytes): run `cargo xtask build-ebpf` and commit the \
+        "{name} ({} bytes) is not what the sources give ({} bytes): run `cargo xtask build-ebpf` and commit the \
          result",
         committed.len(),
         object.len()

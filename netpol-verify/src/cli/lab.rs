@@ -323,10 +323,6 @@ async fn reopen(dir: &RuntimeDir) -> Result<(Stand, LabState), LabError> {
     Ok((Stand::new(cluster, state, maker).await?, saved))
 }
 
-fn is_exec(saved: &LabState) -> bool {
-    saved.enforcer.starts_with("exec:")
-}
-
 async fn change(files: &LabFiles, dir: &RuntimeDir, delete: bool) -> Result<ExitCode, LabError> {
     let _lock = LabLock::acquire(dir)?;
     let loaded = Loaded::from_paths(&files.files);
@@ -364,8 +360,8 @@ async fn verify(verify: &LabVerify, dir: &RuntimeDir) -> Result<ExitCode, LabErr
         }
     };
     let (mut stand, saved) = reopen(dir).await?;
-    // A program of the user's ended with the command that started it, and may have taken its rules along.
-    if is_exec(&saved) {
+    // What enforced ended with the command that started it, and may have taken its rules along.
+    if saved.enforcer.parse::<EnforcerSpec>()?.ends_with_its_process() {
         stand.enforce().await?;
     }
     let labels = Labels {

@@ -121,8 +121,8 @@ pub(super) struct LabRun {
     /// How pods are wired, instead of the CNI's way.
     #[arg(long, value_name = "bridge|routed")]
     pub(super) wiring: Option<Wiring>,
-    /// Who enforces, instead of the CNI's own: nftables, iptables with ipset, or a program of yours.
-    #[arg(long, value_name = "none|nftables|ipset|exec:PATH")]
+    /// Who enforces, instead of the CNI's own: nftables, iptables with ipset, eBPF at the TC hooks, or a program of yours.
+    #[arg(long, value_name = "none|nftables|ipset|tc|exec:PATH")]
     pub(super) enforcer: Option<EnforcerSpec>,
     /// A known way to be wrong, put into the nftables enforcer on purpose.
     #[arg(long, value_name = "ID")]

@@ -2,10 +2,10 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{Enforcer, EnforcerError, External, Iptables, Nftables};
+use super::{Enforcer, EnforcerError, External, Iptables, Nftables, Tc};
 use crate::lab::{World, fault::Fault};
 
-/// `none`, `nftables`, `ipset` or `exec:PATH`.
+/// `none`, `nftables`, `ipset`, `tc` or `exec:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnforcerSpec {
     /// Nobody enforces.
@@ -14,6 +14,8 @@ pub enum EnforcerSpec {
     Nftables,
     /// The same by iptables and ipset.
     Ipset,
+    /// The same by eBPF programs at the TC hooks.
+    Tc,
     /// A program of the user's.
     Exec(PathBuf),
 }
@@ -22,7 +24,7 @@ pub enum EnforcerSpec {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseEnforcerError {
     /// No such enforcer.
-    #[error("{0:?} is no enforcer; expected none, nftables, ipset or exec:PATH")]
+    #[error("{0:?} is no enforcer; expected none, nftables, ipset, tc or exec:PATH")]
     Unknown(String),
     /// A fault can be made only where the rules are ours.
     #[error("fault {fault} needs the enforcer nftables, not {enforcer}")]
@@ -42,6 +44,7 @@ impl FromStr for EnforcerSpec {
             ("none", _) => Ok(Self::None),
             ("nftables", _) => Ok(Self::Nftables),
             ("ipset", _) => Ok(Self::Ipset),
+            ("tc", _) => Ok(Self::Tc),
             (_, Some(path)) if !path.is_empty() => Ok(Self::Exec(PathBuf::from(path))),
             _ => Err(ParseEnforcerError::Unknown(text.to_owned())),
         }
@@ -54,12 +57,19 @@ impl fmt::Display for EnforcerSpec {
             Self::None => f.write_str("none"),
             Self::Nftables => f.write_str("nftables"),
             Self::Ipset => f.write_str("ipset"),
+            Self::Tc => f.write_str("tc"),
             Self::Exec(path) => write!(f, "exec:{}", path.display()),
         }
     }
 }
 
 impl EnforcerSpec {
+    /// Whether what enforces ends with the process that started it.
+    #[must_use]
+    pub const fn ends_with_its_process(&self) -> bool {
+        matches!(self, Self::Tc | Self::Exec(_))
+    }
+
     /// Makes the enforcer. `limit` is the time that a user's program has for each answer.
     ///
     /// # Errors
@@ -73,6 +83,7 @@ impl EnforcerSpec {
             }),
             (Self::None, None) => Ok(AnyEnforcer::None),
             (Self::Ipset, None) => Ok(AnyEnforcer::Iptables(Iptables::default())),
+            (Self::Tc, None) => Ok(AnyEnforcer::Tc(Tc::default())),
             (Self::Exec(program), None) => Ok(AnyEnforcer::External(External::new(program.clone(), limit))),
         }
     }
@@ -87,6 +98,8 @@ pub enum AnyEnforcer {
     Nftables(Nftables),
     /// The same by iptables and ipset.
     Iptables(Iptables),
+    /// The same by eBPF programs at the TC hooks.
+    Tc(Tc),
     /// A program of the user's.
     External(External),
 }
@@ -98,7 +111,7 @@ impl AnyEnforcer {
     /// A user's program cannot be started.
     pub fn start(&mut self) -> Result<Option<u32>, EnforcerError> {
         match self {
-            Self::None | Self::Nftables(_) | Self::Iptables(_) => Ok(None),
+            Self::None | Self::Nftables(_) | Self::Iptables(_) | Self::Tc(_) => Ok(None),
             Self::External(enforcer) => enforcer.start(),
         }
     }
@@ -110,6 +123,10 @@ impl AnyEnforcer {
     pub async fn let_go(&mut self) -> Result<(), EnforcerError> {
         match self {
             Self::None | Self::Nftables(_) | Self::Iptables(_) => Ok(()),
+            Self::Tc(enforcer) => {
+                enforcer.end();
+                Ok(())
+            }
             Self::External(enforcer) => enforcer.stop().await,
         }
     }
@@ -121,6 +138,7 @@ impl Enforcer for AnyEnforcer {
             Self::None => Ok(()),
             Self::Nftables(enforcer) => enforcer.apply(world).await,
             Self::Iptables(enforcer) => enforcer.apply(world).await,
+            Self::Tc(enforcer) => enforcer.apply(world).await,
             Self::External(enforcer) => enforcer.apply(world).await,
         }
     }
@@ -130,6 +148,7 @@ impl Enforcer for AnyEnforcer {
             Self::None => Ok(()),
             Self::Nftables(enforcer) => enforcer.stop().await,
             Self::Iptables(enforcer) => enforcer.stop().await,
+            Self::Tc(enforcer) => enforcer.stop().await,
             Self::External(enforcer) => enforcer.stop().await,
         }
     }
@@ -141,13 +160,19 @@ mod tests {
 
     #[test]
     fn names_are_read_and_written_alike() {
-        for text in ["none", "nftables", "ipset", "exec:./deploy/examples/enforcer.py"] {
+        for text in [
+            "none",
+            "nftables",
+            "ipset",
+            "tc",
+            "exec:./deploy/examples/enforcer.py",
+        ] {
             assert_eq!(text.parse::<EnforcerSpec>().unwrap().to_string(), text);
         }
         for text in ["", "exec:", "calico", "NFTABLES"] {
             let message = text.parse::<EnforcerSpec>().unwrap_err().to_string();
             assert!(
-                message.contains("none, nftables, ipset or exec:PATH"),
+                message.contains("none, nftables, ipset, tc or exec:PATH"),
                 "{message}"
             );
         }
@@ -158,6 +183,7 @@ mod tests {
         for spec in [
             EnforcerSpec::None,
             EnforcerSpec::Ipset,
+            EnforcerSpec::Tc,
             EnforcerSpec::Exec("/bin/true".into()),
         ] {
             assert!(spec.build(Some(Fault::NoEngine), External::LIMIT).is_err());

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, process::ExitStatus, time::Duration};
 
-use super::escape::escape;
+use super::{escape::escape, tc::TcError};
 
 /// An enforcer could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,14 @@ pub enum EnforcerError {
         tool: &'static str,
         /// The limit.
         limit: Duration,
+    },
+    /// The eBPF programs of the enforcer `tc`.
+    #[error("node {node}: the enforcer tc: {source}")]
+    Tc {
+        /// The node.
+        node: String,
+        /// What failed.
+        source: Box<TcError>,
     },
     /// The user's program did not keep to the protocol.
     #[error("enforcer {}: {trouble}{}", escape(&program.display().to_string(), 200), last_words(said))]

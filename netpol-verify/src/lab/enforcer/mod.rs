@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!  World -- literal::flatten -> rules (one NodePlan a node) -- Fault::mutate -> render -> nft -f - in each node
-//!        |                                                 \\- render_iptables -> ipset and iptables-legacy
+//!        |                                                 \- render_iptables -> ipset and iptables-legacy
+//!        |                                                 \- tc: lists of rules -> eBPF maps
 //!        \- view (JSON line) -> a program of the user's -> {"generation":N}
 //! ```
 //!
 //! - [`Nftables`]: correct, or wrong by one [`Fault`](super::fault::Fault).
 //! - [`Iptables`]: the same rules by iptables and ipset.
+//! - [`Tc`]: the same rules by eBPF programs at the TC hooks.
 //! - [`External`]: any program that reads the cluster as JSON lines.
 //! - [`AnyEnforcer`]: the choice that a command line names.
 
@@ -23,6 +25,7 @@ mod nftables;
 mod render;
 mod render_iptables;
 pub(crate) mod rules;
+mod tc;
 #[cfg(test)]
 mod tests;
 mod tool;
@@ -35,6 +38,7 @@ pub use error::{EnforcerError, ProgramTrouble};
 pub use external::External;
 pub use iptables::Iptables;
 pub use nftables::Nftables;
+pub use tc::{Tc, TcError};
 
 use super::World;
 
