@@ -96,6 +96,31 @@ fn user_space_opts_out_of_safety_in_one_file() {
 }
 
 #[test]
+fn nothing_the_sensor_loads_can_drop_or_alter_a_packet() {
+    let verdicts = [
+        "TC_ACT_SHOT",
+        "TC_ACT_STOLEN",
+        "TCX_DROP",
+        "bpf_redirect",
+        "_store_bytes",
+        "bpf_skb_change",
+    ];
+    let own: Vec<String> = sources("netpol-verify-ebpf/src")
+        .into_iter()
+        .filter(|source| verdicts.iter().any(|verdict| source.text.contains(verdict)))
+        .map(|source| source.path)
+        .collect();
+    assert_eq!(own, ["lab_enforcer.rs"], "only the lab's enforcer drops");
+    let loaders: Vec<String> = sources("netpol-verify/src")
+        .into_iter()
+        .filter(|source| source.text.contains("lab-enforcer.bpf.o"))
+        .map(|source| source.path)
+        .filter(|path| !path.starts_with("lab/enforcer/tc/"))
+        .collect();
+    assert_eq!(loaders, [""; 0], "only the lab loads it");
+}
+
+#[test]
 fn readme_names_the_rust_version_of_the_workspace() {
     let manifest = read("Cargo.toml");
     let version = manifest

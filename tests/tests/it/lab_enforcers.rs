@@ -15,13 +15,14 @@ use netpol_verify::{
     finding::Verdict,
     lab::{
         RuntimeDir,
-        enforcer::{Enforcer as _, EnforcerSpec},
+        enforcer::{AnyEnforcer, Enforcer as _, EnforcerSpec, Tc},
         topology::{Overlay, Plan, Plugins, VirtualCluster, Wiring},
     },
     report::RunVerdict,
     suite::{
-        ProbePattern, StageResult, Stand,
+        ProbePattern, Scenario, StageResult, Stand,
         cases::{Step, Suite},
+        load,
     },
 };
 use netpol_verify_tests::{Npv, as_root};
@@ -90,7 +91,12 @@ fn as_required(result: &StageResult, at: &str) -> Result<[usize; 2]> {
     Ok(good)
 }
 
-async fn stand(state: ClusterState, enforcer: &str, wiring: Wiring) -> Result<Stand> {
+fn maker(enforcer: &str) -> Result<AnyEnforcer> {
+    let spec: EnforcerSpec = enforcer.parse()?;
+    Ok(spec.build(None, Duration::from_secs(10))?)
+}
+
+async fn stand(state: ClusterState, enforcer: AnyEnforcer, wiring: Wiring) -> Result<Stand> {
     let plan = Plan {
         wiring,
         nodes: 2,
@@ -98,14 +104,13 @@ async fn stand(state: ClusterState, enforcer: &str, wiring: Wiring) -> Result<St
         plugins: Plugins::Auto,
     };
     let cluster = VirtualCluster::build(&plan, &RuntimeDir::standard()).await?;
-    let spec: EnforcerSpec = enforcer.parse()?;
-    Ok(Stand::new(cluster, state, spec.build(None, Duration::from_secs(10))?).await?)
+    Ok(Stand::new(cluster, state, enforcer).await?)
 }
 
 /// Plays every step of every case on one set of pods: what the original asks, and every pair on every port at some of them.
 async fn every_step(suite: &Suite, enforcer: &str, wiring: Wiring) -> Result<[usize; 2]> {
     let patterns = everything(suite)?;
-    let mut stand = stand(suite.state(), enforcer, wiring).await?;
+    let mut stand = stand(suite.state(), maker(enforcer)?, wiring).await?;
     let mut total = [0, 0];
     let mut played = 0;
     for case in &suite.cases {
@@ -188,6 +193,31 @@ fn the_guide_and_the_shop_hold_by_each_enforcer_and_nothing_is_left() -> Result<
     Ok(())
 }
 
+#[tokio::test]
+async fn where_the_kernel_has_no_tcx_filters_do_the_same() -> Result<()> {
+    if !as_root() {
+        return Ok(());
+    }
+    let shop = Scenario::load(SHOP)?;
+    let texts: Vec<_> = shop
+        .pods
+        .iter()
+        .chain(shop.stages.iter().flat_map(|stage| &stage.apply))
+        .cloned()
+        .collect();
+    let mut state = ClusterState::default();
+    state.apply(load(&texts).objects);
+    for wiring in WIRINGS {
+        let mut stand = stand(state.clone(), AnyEnforcer::Tc(Tc::by_clsact()), wiring).await?;
+        stand.enforce().await?;
+        let result = stand.probe("all", &shop.probes).await?;
+        let [permitted, enforced] = as_required(&result, "by clsact")?;
+        assert!(enforced > 100 && permitted > 10, "{permitted}, {enforced}");
+        stand.down().await?;
+    }
+    Ok(())
+}
+
 /// Whether a pod's SYN reaches an address on which nothing listens: it is refused then.
 fn reaches(netns: &Path, to: IpAddr) -> Result<bool> {
     let file = std::fs::File::open(netns)?;
@@ -240,7 +270,7 @@ async fn a_tier_keeps_a_pod_from_its_own_node_and_a_network_policy_does_not() ->
     let suite = Suite::load("cnp")?;
     for (enforcer, _) in ENFORCERS {
         for wiring in WIRINGS {
-            let mut stand = stand(suite.state(), enforcer, wiring).await?;
+            let mut stand = stand(suite.state(), maker(enforcer)?, wiring).await?;
             let pod = stand
                 .cluster()
                 .pod(&ObjectName::new("gryffindor", "harry-potter-0"))
