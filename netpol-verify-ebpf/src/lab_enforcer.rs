@@ -13,7 +13,10 @@
 
 #[cfg(target_arch = "bpf")]
 mod enforce {
-    use core::ffi::{c_long, c_void};
+    use core::{
+        ffi::{c_long, c_void},
+        mem::MaybeUninit,
+    };
 
     use aya_ebpf::{
         EbpfContext as _,
@@ -58,7 +61,8 @@ mod enforce {
     impl Bytes for Loaded<'_> {
         #[inline(always)]
         fn window<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-            let mut bytes = [0_u8; N];
+            // Not zeroed first: that would be a loop of its own for the verifier to follow.
+            let mut bytes = MaybeUninit::<[u8; N]>::uninit();
             // SAFETY: there is room for N bytes, and the helper checks the packet's end.
             let result = unsafe {
                 bpf_skb_load_bytes(
@@ -68,7 +72,8 @@ mod enforce {
                     N as u32,
                 )
             };
-            (result == 0).then_some(bytes)
+            // SAFETY: the helper has written all of them.
+            (result == 0).then(|| unsafe { bytes.assume_init() })
         }
     }
 
@@ -146,9 +151,17 @@ mod enforce {
     struct Walk {
         packet: Packet,
         way: Way,
-        gate: Gate,
+        /// The gate's first rule.
+        first: u32,
+        /// Behind its last one.
+        end: u32,
+        /// The rule that is asked next.
         at: u32,
+        verdict: u32,
     }
+
+    /// Keeps a place inside the map. Without it the verifier would tell each step of a walk from every other.
+    const PLACE: u32 = CAPACITY - 1;
 
     #[inline(always)]
     fn gate_accepts(packet: &Packet, way: Way, ifindex: u32) -> bool {
@@ -159,18 +172,22 @@ mod enforce {
         let Some(gate) = GATES.get_ptr_mut(&key) else {
             return true;
         };
+        // SAFETY: the kernel keeps the value while the program runs.
+        let Gate { first, count } = unsafe { *gate };
         let mut walk = Walk {
             packet: *packet,
             way,
-            // SAFETY: the kernel keeps the value while the program runs.
-            gate: unsafe { *gate },
-            at: 0,
+            first,
+            end: first.wrapping_add(count),
+            at: first & PLACE,
+            // A list that ends without a word refuses.
+            verdict: DROP,
         };
         // SAFETY: the callback has the signature that the helper calls, and `walk` outlives the call.
         unsafe {
             bpf_loop(CAPACITY, step as *mut c_void, (&raw mut walk).cast(), 0);
         }
-        walk.at == ACCEPT
+        walk.verdict == ACCEPT
     }
 
     /// Asks one rule; 1 ends the walk.
@@ -178,18 +195,22 @@ mod enforce {
     extern "C" fn step(_: u32, walk: *mut c_void) -> c_long {
         // SAFETY: it is what `gate_accepts` gave.
         let walk = unsafe { &mut *walk.cast::<Walk>() };
-        let rule = if walk.at < walk.gate.count {
-            RULES.get(walk.gate.first.wrapping_add(walk.at))
-        } else {
-            None
+        if walk.at >= walk.end {
+            return 1;
+        }
+        let Some(rule) = RULES.get(walk.at) else {
+            return 1;
         };
-        // A list that ends without a word refuses.
-        walk.at = match rule {
-            Some(rule) if rule.matches(&walk.packet, walk.way) => rule.next,
-            Some(_) => walk.at + 1,
-            None => DROP,
-        };
-        c_long::from(walk.at >= DROP)
+        if !rule.matches(&walk.packet, walk.way) {
+            walk.at = walk.at.wrapping_add(1) & PLACE;
+            return 0;
+        }
+        if rule.next >= DROP {
+            walk.verdict = rule.next;
+            return 1;
+        }
+        walk.at = walk.first.wrapping_add(rule.next) & PLACE;
+        0
     }
 
     #[unsafe(link_section = "license")]
