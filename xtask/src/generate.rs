@@ -13,6 +13,7 @@ pub(crate) fn run() -> Result<()> {
         "--lib",
         "--",
         "report::tests::",
+        "report::certification::",
         "suite::cases::tests_coverage::",
         "oracle::",
         "lint::",

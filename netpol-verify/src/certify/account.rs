@@ -27,6 +27,36 @@ pub(super) struct Setting<'a> {
     pub(super) started: Timestamp,
 }
 
+/// What the sensors say of their nodes and of themselves.
+pub(super) struct OfSensors {
+    /// The kernels, each once.
+    pub(super) kernels: String,
+    /// What they had to do without.
+    pub(super) notes: Vec<String>,
+    pub(super) losses: Losses,
+}
+
+/// Gathers it, of the nodes that took part; losses count wherever they were.
+pub(super) fn of_sensors(prober: &ClusterProber<NatsSensors>, nodes: &BTreeSet<String>) -> OfSensors {
+    let ears = prober.ears();
+    let mut notes = Vec::new();
+    let mut kernels = BTreeSet::new();
+    for (name, _, facts) in ears.nodes().filter(|(name, ..)| nodes.contains(&***name)) {
+        kernels.insert(facts.kernel.clone());
+        notes.extend(facts.notes.iter().map(|note| format!("{name}: {note}")));
+    }
+    let all = ears
+        .nodes()
+        .map(|(_, id, _)| losses(ears.tracker().nodes().get(id).losses(), 0));
+    let mut lost: Losses = all.sum();
+    lost.undecodable = ears.damaged();
+    OfSensors {
+        kernels: kernels.into_iter().collect::<Vec<_>>().join(", "),
+        notes,
+        losses: lost,
+    }
+}
+
 /// The report of a run.
 pub(super) fn report(
     setting: Setting<'_>,
@@ -34,14 +64,11 @@ pub(super) fn report(
     results: Vec<StageResult>,
 ) -> Run {
     let Setting { request, ground, .. } = setting;
-    let ears = prober.ears();
-    let mut notes = Vec::new();
-    let mut kernels = BTreeSet::new();
-    let took_part = ears.nodes().filter(|(name, ..)| setting.nodes.contains(&***name));
-    for (name, _, facts) in took_part {
-        kernels.insert(facts.kernel.clone());
-        notes.extend(facts.notes.iter().map(|note| format!("{name}: {note}")));
-    }
+    let OfSensors {
+        kernels,
+        mut notes,
+        losses: lost,
+    } = of_sensors(prober, &setting.nodes);
     let mut problems = ground.problems();
     let mut attempts = Vec::new();
     let mut exercised = BTreeSet::new();
@@ -58,11 +85,6 @@ pub(super) fn report(
         last = result.state;
     }
     let policies = ground.policies(&last);
-    let all = ears
-        .nodes()
-        .map(|(_, id, _)| losses(ears.tracker().nodes().get(id).losses(), 0));
-    let mut lost: Losses = all.sum();
-    lost.undecodable = ears.damaged();
     let probed: BTreeSet<String> = attempts
         .iter()
         .flat_map(|attempt| [attempt.from.clone(), attempt.to.clone()])
@@ -84,14 +106,14 @@ pub(super) fn report(
                 .collect(),
         },
         environment: Environment {
-            kernel: kernels.into_iter().collect::<Vec<_>>().join(", "),
+            kernel: kernels,
             cni: setting.cni.unwrap_or_else(|| "of unknown make".to_owned()),
             wiring: "the cluster's own".to_owned(),
             enforcer: "the CNI's own".to_owned(),
             fault: None,
             scenario: match &request.target {
                 Target::Suite { name, .. } => Some(name.clone()),
-                Target::Existing(_) => None,
+                Target::Cases(_) | Target::Existing(_) => None,
             },
             nodes: setting.nodes.into_iter().collect(),
             notes,

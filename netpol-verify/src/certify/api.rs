@@ -13,7 +13,7 @@ use kube::{
 use serde_json::Value;
 
 use super::error::CertifyError;
-use crate::cluster::{LiveCluster, LiveError, Loaded};
+use crate::cluster::{Kind as ObjectKind, LiveCluster, LiveError, Loaded};
 
 /// Who owns the fields that are applied.
 const MANAGER: &str = "netpol-verify";
@@ -47,6 +47,7 @@ pub(super) const NODE: Kind = core("Node");
 pub(super) const SECRET: Kind = core("Secret");
 pub(super) const DAEMON_SET: Kind = of("apps", "v1", "DaemonSet");
 pub(super) const DEPLOYMENT: Kind = of("apps", "v1", "Deployment");
+const NETWORK_POLICY: Kind = of("networking.k8s.io", "v1", "NetworkPolicy");
 pub(super) const LEASE: Kind = of("coordination.k8s.io", "v1", "Lease");
 
 const fn core(kind: &'static str) -> Kind {
@@ -235,6 +236,31 @@ impl Cluster {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
             Err(error) => Err(self.failed("delete", what)(error)),
+        }
+    }
+
+    /// Deletes an object of a suite by its name; that it is not there is as good.
+    pub(super) async fn remove(
+        &self,
+        kind: ObjectKind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<(), CertifyError> {
+        let kind = match kind {
+            ObjectKind::Namespace => NAMESPACE,
+            ObjectKind::Pod => POD,
+            ObjectKind::NetworkPolicy => NETWORK_POLICY,
+            // Never made by a suite on a cluster.
+            ObjectKind::Node
+            | ObjectKind::AdminPolicy(_)
+            | ObjectKind::Service
+            | ObjectKind::EndpointSlice => {
+                return Ok(());
+            }
+        };
+        match self.get(kind, namespace, name).await? {
+            Some(object) => self.delete(&typed(kind, object)).await,
+            None => Ok(()),
         }
     }
 

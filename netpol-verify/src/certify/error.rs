@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    bus::nats::NatsError, causes::causes, cluster::LiveError, suite::ScenarioError, verifier::ProbingError,
+    bus::nats::NatsError,
+    causes::causes,
+    cluster::LiveError,
+    suite::{RecordError, ScenarioError, SelectionError},
+    verifier::ProbingError,
 };
 
 /// A cluster could not be certified.
@@ -15,6 +19,12 @@ pub enum CertifyError {
     /// The suite cannot be read.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+    /// No case is left to play.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// Results cannot be kept or taken up again.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The API server refuses something.
     #[error("{server}: cannot {step} {what}: {said}{}", remedy(*.code, .step, .what))]
     Api {

@@ -10,6 +10,7 @@
 
 mod account;
 mod api;
+mod cases;
 mod clocks;
 mod error;
 mod examine;
@@ -18,11 +19,14 @@ mod ground;
 mod install;
 mod lease;
 mod machines;
+mod names;
 mod nodes;
 mod reach;
 mod rights;
 mod run;
 mod sample;
+mod scene;
+mod scene_addresses;
 mod sensors;
 mod stage;
 mod tunnel;
@@ -32,4 +36,4 @@ pub use error::CertifyError;
 pub use examine::examine;
 pub use existing::Existing;
 pub use install::{Images, secret};
-pub use run::{Request, Target, certify};
+pub use run::{Cases, Certified, Request, Target, certify};

@@ -3,25 +3,29 @@
 use std::{collections::BTreeSet, num::NonZeroU16, time::Duration};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{
     account::{Setting, report},
     api::{Cluster, NAMESPACE, POD, read},
+    cases::{CasesSetting, cases_of},
     error::CertifyError,
     existing::{Existing, unfit},
     ground::Ground,
     install::{self, HOME, Images, Installed},
     lease::Lease,
+    names::{Names, RUN_LABEL},
     nodes::{self, Home},
     reach::Reach,
+    scene::ClusterScene,
     stage::{Probing, Tuples, identity},
-    world::{RUN_LABEL, World},
+    world::World,
 };
 use crate::{
     bus::nats::NatsSensors,
-    cluster::{LiveCluster, Phase},
-    report::Run,
-    suite::Scenario,
+    cluster::{LiveCluster, ObjectName, Phase, Snapshot},
+    report::{Certification, Run},
+    suite::{Scenario, Selection, cases::Suite},
     verifier::ClusterProber,
 };
 
@@ -59,8 +63,30 @@ pub enum Target {
         /// Its name in the report.
         name: String,
     },
+    /// Suites of cases, likewise.
+    Cases(Cases),
     /// The user's own, as they are.
     Existing(Existing),
+}
+
+/// Cases to be played.
+#[derive(Clone, Debug)]
+pub struct Cases {
+    /// The suites, whose order is the report's.
+    pub suites: Vec<Suite>,
+    /// Which of their cases.
+    pub selection: Selection,
+    /// The interrupted run that this one goes on with.
+    pub resume: Option<String>,
+}
+
+/// What came of certifying.
+#[derive(Clone, Debug)]
+pub enum Certified {
+    /// Stage by stage.
+    Run(Box<Run>),
+    /// Case by case.
+    Cases(Box<Certification>),
 }
 
 /// Certifies a cluster. Whatever was made is removed before this returns, also where `stop` comes first.
@@ -73,13 +99,13 @@ pub async fn certify(
     request: &Request,
     progress: &dyn Fn(&str),
     stop: impl Future<Output = ()>,
-) -> Result<Run, CertifyError> {
+) -> Result<Certified, CertifyError> {
     let cluster = Cluster::new(live);
     let run = run_name();
     let holder = format!("{run} on {}", host());
     // A selection of nothing is said before anything is made.
     let nodes = match &request.target {
-        Target::Suite { .. } => None,
+        Target::Suite { .. } | Target::Cases(_) => None,
         Target::Existing(existing) => Some(nodes_of(live, existing).await?),
     };
     progress("taking the lease");
@@ -145,12 +171,12 @@ async fn work(
     existing_on: Option<BTreeSet<String>>,
     (run, lease): (&str, &Lease),
     progress: &dyn Fn(&str),
-) -> Result<Run, CertifyError> {
+) -> Result<Certified, CertifyError> {
     let started = Timestamp::now();
     // What an earlier run left that was killed.
     clean_runs(cluster, RUN_LABEL).await?;
     let homes = match &request.target {
-        Target::Suite { .. } => {
+        Target::Suite { .. } | Target::Cases(_) => {
             let mut homes = nodes::usable(cluster).await?;
             homes.truncate(request.nodes.max(1));
             homes
@@ -171,6 +197,10 @@ async fn work(
             let names = homes.iter().map(|home| home.name.clone()).collect();
             (Ground::Own(world, scenario), names)
         }
+        Target::Cases(_) => (
+            Ground::Cases(Names::of(run)),
+            homes.iter().map(|home| home.name.clone()).collect(),
+        ),
         Target::Existing(existing) => (Ground::Existing(existing), existing_on.unwrap_or_default()),
     };
     progress("reaching NATS");
@@ -178,7 +208,7 @@ async fn work(
     let mut prober = reach.prober(run).await?;
     progress("listening to the sensors");
     let deaf = prober.meet(&names).await?;
-    let is_hopeless = matches!(ground, Ground::Own(..)) || deaf == names;
+    let is_hopeless = matches!(ground, Ground::Own(..) | Ground::Cases(_)) || deaf == names;
     if !deaf.is_empty() && is_hopeless {
         return Err(CertifyError::Deaf {
             nodes: deaf.into_iter().collect(),
@@ -186,7 +216,12 @@ async fn work(
     }
     progress("waiting for the pods");
     match &ground {
-        Ground::Own(world, _) => wait_for_pods(live, cluster, &mut prober, world).await?,
+        Ground::Own(world, _) => {
+            let names: Vec<ObjectName> = world.pods.iter().map(|pod| pod.name.clone()).collect();
+            wait_for_pods(live, cluster, &mut prober, &names).await?;
+        }
+        // Each case brings its own.
+        Ground::Cases(_) => {}
         Ground::Existing(existing) => hear_of(live, &mut prober, existing).await?,
     }
     let mut results = Vec::new();
@@ -199,7 +234,18 @@ async fn work(
         rate: None,
         check: &check,
     };
+    if let (Target::Cases(cases), Ground::Cases(names_of_run)) = (&request.target, &ground) {
+        let scene = ClusterScene::new(probing, cluster, &homes, &installed, names_of_run.clone());
+        let setting = CasesSetting {
+            cni,
+            nodes: names,
+            started,
+        };
+        let played = cases_of(scene, cases, setting, progress).await?;
+        return Ok(Certified::Cases(Box::new(played)));
+    }
     match &ground {
+        Ground::Cases(_) => {}
         Ground::Own(world, _) => {
             let count = world.stages.len();
             for (index, stage) in world.stages.iter().enumerate() {
@@ -216,7 +262,7 @@ async fn work(
             results.push(probing.as_it_stands(existing).await?);
         }
     }
-    Ok(report(
+    Ok(Certified::Run(Box::new(report(
         Setting {
             request,
             ground: &ground,
@@ -226,7 +272,7 @@ async fn work(
         },
         &prober,
         results,
-    ))
+    ))))
 }
 
 /// The nodes that the selected pods are on.
@@ -273,56 +319,67 @@ async fn make(
     installed: &Installed,
 ) -> Result<(), CertifyError> {
     for namespace in &world.namespaces {
-        cluster.apply(&world.namespace_manifest(namespace)).await?;
+        cluster.apply(&world.names.namespace_manifest(namespace)).await?;
     }
-    // Pods are refused until their namespace has its service account.
     for (pod, home) in world.pods.iter().zip(homes.iter().cycle()) {
-        let manifest = World::pod_manifest(pod, &home.hostname, &installed.image, &installed.pull_policy);
-        let made = async || match cluster.apply(&manifest).await {
-            Ok(_) => Ok(Ok(())),
-            Err(CertifyError::Api { code: 403, said, .. }) if said.contains("serviceaccount") => {
-                Ok(Err(said))
-            }
-            Err(error) => Err(error),
-        };
-        cluster
-            .until(&format!("pod {} to be accepted", pod.name), PODS, made)
-            .await?;
+        let manifest = Names::pod_manifest(pod, &home.hostname, &installed.image, &installed.pull_policy);
+        make_pod(cluster, &pod.name, &manifest).await?;
     }
     Ok(())
 }
 
-/// Waits until every pod runs, has its addresses, and its interface is watched.
-async fn wait_for_pods(
+/// Applies a pod. Pods are refused until their namespace has its service account, and while one of the name is going.
+pub(super) async fn make_pod(
+    cluster: &Cluster,
+    name: &ObjectName,
+    manifest: &Value,
+) -> Result<(), CertifyError> {
+    let made = async || match cluster.apply(manifest).await {
+        Ok(pod) if pod.metadata.deletion_timestamp.is_some() => {
+            Ok(Err("one of its name is going".to_owned()))
+        }
+        Ok(_) => Ok(Ok(())),
+        Err(CertifyError::Api { code: 403, said, .. })
+            if said.contains("serviceaccount") || said.contains("being terminated") =>
+        {
+            Ok(Err(said))
+        }
+        Err(error) => Err(error),
+    };
+    cluster
+        .until(&format!("pod {name} to be accepted"), PODS, made)
+        .await
+}
+
+/// Waits until every pod runs, has its addresses, and its interface is watched; the cluster as it is then.
+pub(super) async fn wait_for_pods(
     live: &LiveCluster,
     cluster: &Cluster,
     prober: &mut ClusterProber<NatsSensors>,
-    world: &World,
-) -> Result<(), CertifyError> {
+    pods: &[ObjectName],
+) -> Result<Snapshot, CertifyError> {
     let until = tokio::time::Instant::now() + PODS;
     loop {
         prober.listen(Duration::from_millis(300)).await?;
         let (snapshot, _) = read(live).await?.into_snapshot();
         let identity = identity(prober, &snapshot);
         let mut missing = Vec::new();
-        for pod in &world.pods {
-            match snapshot.pod(&pod.name) {
+        for name in pods {
+            match snapshot.pod(name) {
                 Some(found) if found.phase == Phase::Running && !found.ips.is_empty() => {
-                    if identity.home(&pod.name).is_none() {
-                        missing.push(format!("{} is not seen by its node's sensor", pod.name));
+                    if identity.home(name).is_none() {
+                        missing.push(format!("{name} is not seen by its node's sensor"));
                     }
                 }
                 _ => {
-                    let found = cluster
-                        .get(POD, Some(&pod.name.namespace), &pod.name.name)
-                        .await?;
+                    let found = cluster.get(POD, Some(&name.namespace), &name.name).await?;
                     let why = found.as_ref().and_then(install::trouble);
-                    missing.push(why.unwrap_or_else(|| format!("{} does not run yet", pod.name)));
+                    missing.push(why.unwrap_or_else(|| format!("{name} does not run yet")));
                 }
             }
         }
         if missing.is_empty() {
-            return Ok(());
+            return Ok(snapshot);
         }
         if tokio::time::Instant::now() >= until {
             missing.truncate(5);

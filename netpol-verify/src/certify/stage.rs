@@ -46,11 +46,11 @@ pub(super) struct StageResult {
 }
 
 /// The cluster at one moment, by the API and by the sensors.
-struct View {
+pub(super) struct View {
     state: ClusterState,
     set: PolicySet,
     problems: Vec<Problem>,
-    snapshot: Snapshot,
+    pub(super) snapshot: Snapshot,
     identity: Identity,
 }
 
@@ -146,10 +146,7 @@ impl<S: Sensors> Probing<'_, S> {
             }
             self.prober.listen(self.settle / (ROUNDS - 1)).await?;
             view = self.look().await?;
-            let paths: Vec<Attempt> = doubtful
-                .iter()
-                .filter_map(|index| plan.attempts.get(*index).cloned())
-                .collect();
+            let paths = pick(&plan.attempts, &doubtful);
             let again = self.probe(&view, existing::STAGE, &paths).await?;
             result.exercised.extend(again.exercised);
             for (index, judged) in doubtful.into_iter().zip(again.attempts) {
@@ -176,7 +173,7 @@ impl<S: Sensors> Probing<'_, S> {
     }
 
     /// Reads the cluster and joins it with what the sensors say.
-    async fn look(&self) -> Result<View, CertifyError> {
+    pub(super) async fn look(&self) -> Result<View, CertifyError> {
         (self.check)()?;
         let (state, mut problems) = read(self.live).await?.into_state();
         let snapshot = state.snapshot();
@@ -193,7 +190,7 @@ impl<S: Sensors> Probing<'_, S> {
     }
 
     /// Every path once, judged by a view; a line for each, in their order.
-    async fn probe(
+    pub(super) async fn probe(
         &mut self,
         view: &View,
         stage: &str,
@@ -298,6 +295,12 @@ impl StageResult {
 /// Whether a path is not as it must be, or cannot be told.
 fn is_doubtful(judged: &JudgedAttempt) -> bool {
     judged.verdict.is_violation() || judged.verdict == Verdict::Inconclusive
+}
+
+/// Those of the attempts that are meant.
+pub(super) fn pick(attempts: &[Attempt], only: &[usize]) -> Vec<Attempt> {
+    let meant = only.iter().filter_map(|index| attempts.get(*index).cloned());
+    meant.collect()
 }
 
 fn indices<T>(all: &[T], is_one: impl Fn(&T) -> bool) -> Vec<usize> {

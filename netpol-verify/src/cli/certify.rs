@@ -12,26 +12,37 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
+    certify_cases::{CaseOptions, CasesError},
+    certify_lab::{CertifyLabError, CertifyLabOptions, LabSuites},
     exit::{Exit, fail},
+    lab,
     options::{Output, OutputOptions},
     runtime,
     stream::{complain, say, style},
 };
 use crate::{
-    certify::{CertifyError, Existing, Images, Request, Target, certify},
+    certify::{Cases, Certified, CertifyError, Existing, Images, Request, Target, certify},
     cluster::{Access, LiveCluster},
     net::Protocol,
     oracle::{self, Port},
-    report::{self, Run},
-    suite::{Scenario, ScenarioError},
+    report::{self, Certification, Run},
+    suite::{Chosen, RecordError, Scenario, SelectionError, cases::Suite},
 };
+
+/// Seconds that a change may take on a cluster.
+const SETTLE: u64 = 30;
 
 /// What a cluster's CNI really enforces.
 #[derive(Args, Clone, Debug)]
 pub(super) struct CertifyOptions {
-    /// `guide`, `guide-corrected`, or a folder of manifests.
+    /// `guide` or `guide-corrected` in stages; `cyclonus`, `e2e`, `cnp`, `own` or `all` of these in cases; or a folder of
+    /// manifests or of cases.
     #[arg(long, default_value = "guide", conflicts_with = "existing")]
     suite: String,
+    #[command(flatten)]
+    cases: CaseOptions,
+    #[command(flatten)]
+    in_lab: CertifyLabOptions,
     #[command(flatten)]
     existing: ExistingOptions,
     /// The kubeconfig, as for kubectl.
@@ -46,10 +57,11 @@ pub(super) struct CertifyOptions {
     /// On how many nodes pods are placed.
     #[arg(long, default_value_t = 2, conflicts_with = "existing", value_parser = clap::value_parser!(u16).range(1..=64))]
     nodes: u16,
-    /// Seconds that a change of policies may take to be enforced before it counts against the CNI. With --existing: over how
-    /// many seconds a path is looked at that is not as it must be.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
-    settle: u64,
+    /// Seconds that a change of policies may take to be enforced before it counts against the CNI: 30, and none in the lab,
+    /// whose enforcers say when they are done. With --existing: over how many seconds a path is looked at that is not as it
+    /// must be.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=600))]
+    settle: Option<u64>,
     /// Another image for sensors and pods.
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
@@ -62,6 +74,10 @@ pub(super) struct CertifyOptions {
     /// Leave sensors and NATS in the cluster where this run has installed them.
     #[arg(long)]
     keep: bool,
+    /// With cases: the order in which they are played. With --existing: which paths are taken where there are more. The same
+    /// for the same number.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     #[command(flatten)]
     print: OutputOptions,
 }
@@ -96,14 +112,11 @@ struct ExistingOptions {
     /// Paths that are probed, at most: a pair of pods on a port. Where there are more, every pod gets some, and every policy.
     #[arg(long, default_value_t = 2_000, value_name = "N", requires = "existing", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_pairs: u32,
-    /// Which paths are taken where there are more: the same for the same number.
-    #[arg(long, default_value_t = 1, value_name = "N", requires = "existing")]
-    seed: u64,
 }
 
 impl ExistingOptions {
     /// The selection; `home` is the context's namespace.
-    fn existing(&self, home: &str) -> Result<Existing, CertifyCommandError> {
+    fn existing(&self, home: &str, seed: u64) -> Result<Existing, CertifyCommandError> {
         if let Some(port) = self
             .ports
             .iter()
@@ -127,7 +140,7 @@ impl ExistingOptions {
             udp: self.udp,
             rate: self.rate,
             most: usize::try_from(self.max_pairs).unwrap_or(usize::MAX),
-            seed: self.seed,
+            seed,
         })
     }
 }
@@ -139,7 +152,17 @@ enum CertifyCommandError {
     #[error(transparent)]
     Certify(#[from] CertifyError),
     #[error(transparent)]
-    Scenario(#[from] ScenarioError),
+    Selection(#[from] SelectionError),
+    #[error(transparent)]
+    Cases(#[from] CasesError),
+    #[error(transparent)]
+    Lab(#[from] CertifyLabError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(
+        "--settle 0 is for the lab, whose enforcers say when they are done; give a cluster at least a second"
+    )]
+    NoSettle,
     #[error("starting the runtime: {0}")]
     Runtime(#[source] io::Error),
     #[error("writing the report as JSON: {0}")]
@@ -148,63 +171,161 @@ enum CertifyCommandError {
     Output(#[from] io::Error),
 }
 
+impl CertifyCommandError {
+    const fn is_usage(&self) -> bool {
+        match self {
+            Self::Datagrams(_)
+            | Self::Selection(_)
+            | Self::NoSettle
+            | Self::Certify(CertifyError::NoPod { .. }) => true,
+            Self::Cases(error) => error.is_usage(),
+            Self::Lab(error) => error.is_usage(),
+            Self::Record(error) => error.is_usage(),
+            Self::Certify(_) | Self::Runtime(_) | Self::Json(_) | Self::Output(_) => false,
+        }
+    }
+}
+
 /// Certifies, prints, and gives the exit code.
 pub(super) fn main(options: &CertifyOptions) -> ExitCode {
-    match run(options) {
-        Ok(run) => run.exit_code().into(),
-        Err(
-            error @ (CertifyCommandError::Scenario(_)
-            | CertifyCommandError::Datagrams(_)
-            | CertifyCommandError::Certify(CertifyError::NoPod { .. })),
-        ) => fail(Exit::Usage, &error),
+    match carry_out(options) {
+        Ok(exit) => exit,
+        Err(error) if error.is_usage() => fail(Exit::Usage, &error),
         Err(error) => fail(Exit::Environment, &error),
     }
 }
 
-fn run(options: &CertifyOptions) -> Result<Run, CertifyCommandError> {
-    // What is wrong with the command line is said before anything is asked.
-    let suite = match options.existing.existing {
-        true => {
-            options.existing.existing("")?;
-            None
-        }
-        false => Some(Scenario::load(&options.suite)?),
-    };
-    let access = Access {
-        kubeconfig: options.kubeconfig.clone(),
-        context: options.context.clone(),
-        request_timeout: None,
-    };
-    let work = async {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(CertifyCommandError::Runtime)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(CertifyCommandError::Runtime)?;
-        let stop = async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+/// What is wrong with the command line is said before anything is asked or made.
+fn carry_out(options: &CertifyOptions) -> Result<ExitCode, CertifyCommandError> {
+    if options.settle == Some(0) && !options.in_lab.lab {
+        return Err(CertifyCommandError::NoSettle);
+    }
+    if options.existing.existing {
+        options.existing.existing("", 1)?;
+        return options.stages(None);
+    }
+    match Chosen::load(&options.suite)? {
+        Chosen::Scenario(scenario) => {
+            options.cases.only_without()?;
+            if options.in_lab.lab {
+                let run = options.in_lab.scenario(
+                    &options.suite,
+                    options.cni.as_deref(),
+                    options.nodes,
+                    &options.print,
+                )?;
+                return Ok(lab::main(run));
             }
+            options.stages(Some(*scenario))
+        }
+        Chosen::Suites(suites) => options.suites(suites),
+    }
+}
+
+impl CertifyOptions {
+    /// A scenario, or the user's own pods, on a cluster.
+    fn stages(&self, scenario: Option<Scenario>) -> Result<ExitCode, CertifyCommandError> {
+        let target = scenario.map(|scenario| Target::Suite {
+            scenario,
+            name: self.suite.clone(),
+        });
+        match self.on_cluster(target)? {
+            Certified::Run(run) => self.said(&run),
+            Certified::Cases(run) => self.said_of_cases(&run, None),
+        }
+    }
+
+    fn said(&self, run: &Run) -> Result<ExitCode, CertifyCommandError> {
+        let text = match self.print.output {
+            Output::Json => report::json(run).map_err(CertifyCommandError::Json)?,
+            Output::Table => report::table(run, style()),
         };
-        let live = LiveCluster::find(&access).await.map_err(CertifyError::from)?;
-        let target = match suite {
-            Some(scenario) => Target::Suite {
-                scenario,
-                name: options.suite.clone(),
-            },
-            None => Target::Existing(options.existing.existing(live.namespace())?),
+        say(&text)?;
+        Ok(run.exit_code().into())
+    }
+
+    fn on_cluster(&self, target: Option<Target>) -> Result<Certified, CertifyCommandError> {
+        let access = Access {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            request_timeout: None,
         };
-        let request = options.request(target);
+        let work = async {
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(CertifyCommandError::Runtime)?;
+            let mut terminate = signal(SignalKind::terminate()).map_err(CertifyCommandError::Runtime)?;
+            let stop = async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            };
+            let live = LiveCluster::find(&access).await.map_err(CertifyError::from)?;
+            let target = match target {
+                Some(target) => target,
+                None => Target::Existing(self.existing.existing(live.namespace(), self.seed.unwrap_or(1))?),
+            };
+            let request = self.request(target);
+            let progress = Progress::new();
+            let run = certify(&live, &request, &|step| progress.say(step), stop).await;
+            progress.end();
+            Ok(run?)
+        };
+        runtime::run(work, CertifyCommandError::Runtime)
+    }
+
+    /// Suites of cases.
+    fn suites(&self, suites: Vec<Suite>) -> Result<ExitCode, CertifyCommandError> {
+        let before = self.cases.before()?;
+        if self.in_lab.lab {
+            return self.said_of_cases(&self.played(&suites)?, before.as_ref());
+        }
+        let selection = self.cases.selection(self.seed);
+        // That nothing is left to play is said before a cluster is touched.
+        selection.of(&suites)?;
+        let cases = Cases {
+            suites,
+            selection,
+            resume: self.cases.resume.clone(),
+        };
+        match self.on_cluster(Some(Target::Cases(cases)))? {
+            Certified::Run(run) => self.said(&run),
+            Certified::Cases(run) => self.said_of_cases(&run, before.as_ref()),
+        }
+    }
+
+    fn said_of_cases(
+        &self,
+        run: &Certification,
+        before: Option<&Certification>,
+    ) -> Result<ExitCode, CertifyCommandError> {
+        say(&self.cases.text(run, before, self.print.output)?)?;
+        Ok(run.exit_code().into())
+    }
+
+    fn played(&self, suites: &[Suite]) -> Result<Certification, CertifyCommandError> {
+        let chosen = self.cases.selection(self.seed).of(suites)?;
+        let cni = self.cni.as_deref();
+        let place = self.in_lab.place(cni, self.nodes)?;
+        let record = self.cases.record(&place)?;
         let progress = Progress::new();
-        let run = certify(&live, &request, &|step| progress.say(step), stop).await;
+        let what = LabSuites {
+            suites,
+            chosen: &chosen,
+            cni,
+            settle: self.settle,
+            nodes: self.nodes,
+            record,
+            progress: &|step| progress.say(step),
+        };
+        // One thread: the prober, the drain and the name server hand over without waking another processor.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(CertifyCommandError::Runtime)?;
+        let run = runtime.block_on(self.in_lab.certify(what));
         progress.end();
         Ok(run?)
-    };
-    let run = runtime::run(work, CertifyCommandError::Runtime)?;
-    let text = match options.print.output {
-        Output::Json => report::json(&run).map_err(CertifyCommandError::Json)?,
-        Output::Table => report::table(&run, style()),
-    };
-    say(&text)?;
-    Ok(run)
+    }
 }
 
 impl CertifyOptions {
@@ -218,7 +339,7 @@ impl CertifyOptions {
                 pull_policy: self.image_pull_policy.clone(),
             },
             nodes: usize::from(self.nodes),
-            settle: Duration::from_secs(self.settle),
+            settle: Duration::from_secs(self.settle.unwrap_or(SETTLE)),
             keep: self.keep,
         }
     }
@@ -273,14 +394,14 @@ mod tests {
     #[test]
     fn datagrams_go_to_applications_only_when_that_was_said() {
         let silent = parse("certify --existing --port 53/UDP").unwrap();
-        let error = silent.existing.existing("home").unwrap_err();
+        let error = silent.existing.existing("home", 1).unwrap_err();
         assert!(matches!(error, CertifyCommandError::Datagrams(_)), "{error}");
         assert!(
             error.to_string().contains("UDP/53") && error.to_string().contains("--udp"),
             "{error}"
         );
         let said = parse("certify --existing --port 53/UDP --udp").unwrap();
-        assert!(said.existing.existing("home").is_ok());
+        assert!(said.existing.existing("home", 1).is_ok());
     }
 
     #[test]
@@ -289,7 +410,7 @@ mod tests {
             parse(words)
                 .unwrap()
                 .existing
-                .existing("home")
+                .existing("home", 1)
                 .unwrap()
                 .namespaces
         };

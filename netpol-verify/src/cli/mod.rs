@@ -1,6 +1,8 @@
 //! The command line: one file a command; this one only wires.
 
 mod certify;
+mod certify_cases;
+mod certify_lab;
 mod doctor;
 pub mod exit;
 mod explain;

@@ -177,7 +177,8 @@ pub(crate) fn answer(run: &Run, style: Style) -> String {
     format!("{}\n", style.shout(&line, run.verdict))
 }
 
-fn title(cni: &str) -> String {
+/// A CNI's name at the beginning of a sentence.
+pub(super) fn title(cni: &str) -> String {
     let safe = escape_to(cni, 40);
     let mut letters = safe.chars();
     match letters.next() {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use schemars::{Schema, schema_for};
 
-use super::{Run, escape::is_hostile};
+use super::{Certification, Run, escape::is_hostile};
 
 /// The run as one JSON document, ended by a line feed.
 ///
@@ -12,6 +12,17 @@ use super::{Run, escape::is_hostile};
 ///
 /// When a value cannot be written as JSON; no value of a [`Run`] can cause that today.
 pub fn json(run: &Run) -> serde_json::Result<String> {
+    let mut text = harmless(&serde_json::to_string_pretty(run)?);
+    text.push('\n');
+    Ok(text)
+}
+
+/// The certification as one JSON document, ended by a line feed.
+///
+/// # Errors
+///
+/// When a value cannot be written as JSON; no value of a [`Certification`] can cause that today.
+pub fn certification_json(run: &Certification) -> serde_json::Result<String> {
     let mut text = harmless(&serde_json::to_string_pretty(run)?);
     text.push('\n');
     Ok(text)
@@ -47,6 +58,23 @@ pub fn schema() -> Schema {
 /// When the schema cannot be written as JSON.
 pub fn schema_text() -> serde_json::Result<String> {
     let mut text = serde_json::to_string_pretty(&schema())?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// The JSON schema of a [`Certification`], draft 2020-12.
+#[must_use]
+pub fn certification_schema() -> Schema {
+    schema_for!(Certification)
+}
+
+/// That schema as it is committed.
+///
+/// # Errors
+///
+/// When the schema cannot be written as JSON.
+pub fn certification_schema_text() -> serde_json::Result<String> {
+    let mut text = serde_json::to_string_pretty(&certification_schema())?;
     text.push('\n');
     Ok(text)
 }

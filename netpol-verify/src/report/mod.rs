@@ -1,6 +1,7 @@
 //! The run as one document, and its renderers: a table for people, JSON for machines. Knows findings and nothing
 //! behind them.
 
+mod certification;
 mod checked;
 mod closing;
 mod document;
@@ -14,8 +15,16 @@ mod run;
 mod summary;
 mod table;
 
+pub use certification::{
+    CERTIFICATION, CaseCounts, CaseResult, CaseVerdict, Cell, Certification, CertificationFacts, Difference,
+    Edge, Feature, Percentiles, Proof, Refused, Settled, Settling, SuiteResult, Trait, certification_table,
+    conformance_report, difference_table, words,
+};
 pub use checked::{Checked, checked_json, checked_table};
 pub(crate) use closing::wrapped;
+/// A document cannot be written as YAML.
+pub use serde_saphyr::SerializeError as YamlError;
+
 pub use document::{
     Coverage, Environment, Intent, KIND, Losses, Policies, Problem, Run, Stage, Tool, VERSION, Wanted,
 };
@@ -24,7 +33,9 @@ pub(crate) use escape::escape_to;
 pub(crate) use ink::Shade;
 pub use ink::Style;
 pub(crate) use json::harmless;
-pub use json::{json, schema, schema_text};
+pub use json::{
+    certification_json, certification_schema, certification_schema_text, json, schema, schema_text,
+};
 pub use run::{Facts, StageTitle};
 pub use summary::{RunVerdict, Summary};
 pub use table::table;

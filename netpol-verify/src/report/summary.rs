@@ -75,6 +75,27 @@ impl Summary {
     }
 }
 
+impl std::ops::AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.attempts = self.attempts.saturating_add(other.attempts);
+        self.enforced = self.enforced.saturating_add(other.enforced);
+        self.permitted = self.permitted.saturating_add(other.permitted);
+        self.leak = self.leak.saturating_add(other.leak);
+        self.overblock = self.overblock.saturating_add(other.overblock);
+        self.unspecified = self.unspecified.saturating_add(other.unspecified);
+        self.inconclusive = self.inconclusive.saturating_add(other.inconclusive);
+    }
+}
+
+impl std::iter::Sum for Summary {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, one| {
+            sum += one;
+            sum
+        })
+    }
+}
+
 impl RunVerdict {
     /// The exit code of a command that ends with this verdict: 0, 1 for a violation, 3 for do not know.
     #[must_use]

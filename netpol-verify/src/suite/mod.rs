@@ -2,17 +2,34 @@
 
 pub mod cases;
 mod judged;
+mod lab_scene;
 mod pairs;
+mod patience;
+mod play_all;
+mod player;
 mod preset;
 mod prober;
+mod proof;
+mod record;
+mod rounds;
 mod run;
 mod scenario;
+mod scene;
+mod selection;
 mod stand;
 
 pub use judged::{Label, labelled, line};
+pub use lab_scene::LabScene;
 pub use pairs::{Attempt, attempts, can_probe, deciders};
+pub use play_all::{Results, play_all};
+pub use player::{Played, Player};
 pub use preset::{Cni, ParseCniError};
 pub use prober::{Decided, Planned, Prober};
-pub use run::{Labels, Recorder, check_intent, kernel_release, load, losses, play, reported};
+pub use record::{Record, RecordError};
+pub use run::{
+    Labels, Recorder, check_intent, environment, kernel_release, lab_losses, load, losses, play, reported,
+};
 pub use scenario::{ProbePattern, Scenario, ScenarioError, ScenarioStage};
+pub use scene::{Changed, Scene, ScenePatience};
+pub use selection::{Chosen, ParseShardError, Selection, SelectionError, Shard, suites};
 pub use stand::{StageResult, Stand, StandError};

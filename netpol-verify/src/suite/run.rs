@@ -119,10 +119,7 @@ impl Recorder {
             intent: intent
                 .map(|intent| check_intent(intent, stand.state()))
                 .unwrap_or_default(),
-            losses: losses(
-                stand.prober().tracker().nodes().get(NodeId(0)).losses(),
-                stand.prober().damaged(),
-            ),
+            losses: lab_losses(stand),
             coverage,
             environment: environment(stand, labels),
             problems,
@@ -194,7 +191,16 @@ pub fn losses(log: &LossLog, undecodable: u64) -> Losses {
     }
 }
 
-fn environment(stand: &Stand, labels: Labels) -> Environment {
+/// What the lab's sensor lost.
+#[must_use]
+pub fn lab_losses(stand: &Stand) -> Losses {
+    let prober = stand.prober();
+    losses(prober.tracker().nodes().get(NodeId(0)).losses(), prober.damaged())
+}
+
+/// Where a run on a lab took place.
+#[must_use]
+pub fn environment(stand: &Stand, labels: Labels) -> Environment {
     let mut notes = stand.facts().notes.clone();
     if stand.prober().sensor().attachment() == Attachment::Clsact {
         notes.push(

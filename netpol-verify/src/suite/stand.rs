@@ -1,7 +1,7 @@
 //! A lab that stands: the virtual cluster, what it holds, who enforces, and the eyes on it.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::Arc,
 };
@@ -27,7 +27,7 @@ use crate::{
     },
     net::{Netns, NodeId},
     observe::Decoder,
-    policy::compile,
+    policy::{PolicySet, compile},
     sensor::{Mode, NetnsPath, Options, Pods, Probe, ProbeError, ProbeSocket, Sensor, SensorError},
 };
 
@@ -163,9 +163,10 @@ impl Stand {
     /// Gives the objects of wired pods their addresses and nodes, and opens what probes and names need.
     async fn learn_pods(&mut self) -> Result<(), StandError> {
         let snapshot = self.state.snapshot();
+        // What manifests say of a node is kept, but for its name and addresses.
         let nodes = self.cluster.nodes.iter().map(|node| {
-            let told = snapshot.nodes.iter().find(|told| told.name == node.name);
-            let mut labels = told.map_or_else(BTreeMap::new, |told| told.labels.clone());
+            let known = snapshot.nodes.iter().find(|known| known.name == node.name);
+            let mut labels = known.map(|known| known.labels.clone()).unwrap_or_default();
             labels.insert("kubernetes.io/hostname".to_owned(), node.name.clone());
             Object::Node(Node {
                 name: node.name.clone(),
@@ -216,9 +217,7 @@ impl Stand {
     /// # Errors
     /// The kernel or the enforcer refuses.
     pub async fn apply(&mut self, objects: Vec<Object>) -> Result<(), StandError> {
-        self.state.apply(objects);
-        self.rewire().await?;
-        self.enforce().await
+        self.change(Vec::new(), objects).await
     }
 
     /// Deletes objects, as [`Self::apply`].
@@ -226,7 +225,16 @@ impl Stand {
     /// # Errors
     /// The kernel or the enforcer refuses.
     pub async fn delete(&mut self, keys: Vec<ObjectKey>) -> Result<(), StandError> {
-        self.state.delete(keys);
+        self.change(keys, Vec::new()).await
+    }
+
+    /// Deletes and applies, and tells the enforcer once.
+    ///
+    /// # Errors
+    /// The kernel or the enforcer refuses.
+    pub async fn change(&mut self, gone: Vec<ObjectKey>, objects: Vec<Object>) -> Result<(), StandError> {
+        self.state.delete(gone);
+        self.state.apply(objects);
         self.rewire().await?;
         self.enforce().await
     }
@@ -239,16 +247,26 @@ impl Stand {
             .cluster
             .pods
             .iter()
-            .filter(|built| snapshot.pod(&built.name).is_none())
+            .filter(|built| {
+                let pod = snapshot.pod(&built.name);
+                pod.is_none_or(|pod| self.cluster.is_elsewhere(built, pod))
+            })
             .map(|built| built.name.clone())
             .collect();
+        let is_built = |pod: &&Pod| self.cluster.pod(&pod.name).is_some() && !gone.contains(&pod.name);
         let new: Vec<Pod> = snapshot
             .pods
             .iter()
-            .filter(|pod| self.cluster.pod(&pod.name).is_none())
+            .filter(|pod| !is_built(pod))
             .cloned()
             .collect();
-        if gone.is_empty() && new.is_empty() {
+        // Addresses that the lab cannot give are those of another cluster: the pods have their own.
+        let strange = snapshot.pods.iter().filter(is_built).any(|pod| {
+            self.cluster
+                .pod(&pod.name)
+                .is_some_and(|built| built.addresses != pod.ips)
+        });
+        if gone.is_empty() && new.is_empty() && !strange {
             return Ok(());
         }
         for name in &gone {
@@ -315,7 +333,21 @@ impl Stand {
     pub async fn probe(&mut self, stage: &str, patterns: &[ProbePattern]) -> Result<StageResult, StandError> {
         let snapshot = self.state.snapshot();
         let (set, problems) = compile(&snapshot);
-        let attempts = attempts(&snapshot, patterns);
+        let mut result = self.judged(stage, &set, attempts(&snapshot, patterns)).await?;
+        result.problems = problems;
+        Ok(result)
+    }
+
+    /// Makes attempts and judges them by `set`; a line for each that can be made, in their order.
+    ///
+    /// # Errors
+    /// A probe cannot be made.
+    pub(super) async fn judged(
+        &mut self,
+        stage: &str,
+        set: &PolicySet,
+        attempts: Vec<Attempt>,
+    ) -> Result<StageResult, StandError> {
         let mut planned = Vec::with_capacity(attempts.len());
         let mut asked = Vec::with_capacity(attempts.len());
         for attempt in attempts {
@@ -327,12 +359,9 @@ impl Stand {
         let decided = self.prober.run(&planned).await?;
         // Positive evidence needs no heartbeat, but the report's account of losses does.
         self.prober.settle().await;
-        let mut result = StageResult {
-            problems,
-            ..StageResult::default()
-        };
+        let mut result = StageResult::default();
         for (attempt, decided) in asked.iter().zip(decided) {
-            let judgement = judge(attempt.decide(&set), decided.outcome);
+            let judgement = judge(attempt.decide(set), decided.outcome);
             result.exercised.extend(deciders(&judgement.expected));
             let path = self.path(attempt);
             result

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -45,8 +46,11 @@ pub(crate) fn remove(name: &str, folder: &Path) -> Result<()> {
         let left = processes(name);
         if left.is_empty() {
             Netns::remove(name)?;
-            fs::remove_dir_all(folder)?;
-            return Ok(());
+            // The test that it was of may be ending just now, in another process, and removes it as well.
+            return match fs::remove_dir_all(folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => Ok(removed?),
+            };
         }
         for process in left {
             let _ = kill(process, Signal::SIGKILL);

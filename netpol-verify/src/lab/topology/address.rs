@@ -71,6 +71,21 @@ impl NodeNumber {
         (Ipv4Addr::new(10, 244, self.0, host), v6)
     }
 
+    /// The pair that a manifest asks for: one address of each family, both of this node's pods and neither its bridge's.
+    #[must_use]
+    pub fn wanted(self, addresses: &[IpAddr]) -> Option<(Ipv4Addr, Ipv6Addr)> {
+        let all = (2..=254).map(|host| self.host(host));
+        let v4 = all
+            .clone()
+            .find(|(v4, _)| addresses.contains(&IpAddr::V4(*v4)))?
+            .0;
+        let v6 = all
+            .clone()
+            .find(|(_, v6)| addresses.contains(&IpAddr::V6(*v6)))?
+            .1;
+        (addresses.len() == 2).then_some((v4, v6))
+    }
+
     /// The lowest free pair of pod addresses; none when all 253 are taken.
     #[must_use]
     pub fn free(self, taken: &[IpAddr]) -> Option<(Ipv4Addr, Ipv6Addr)> {
@@ -103,6 +118,28 @@ mod tests {
         assert_eq!(node.pods_v4().to_string(), "10.244.16.0/24");
         assert_eq!(node.pods_v6().to_string(), "fd00:244:10::/64");
         assert_eq!(NodeNumber::from_name("node16"), Some(node));
+    }
+
+    #[test]
+    fn a_manifests_addresses_are_taken_only_as_a_pair_of_this_node() {
+        let node = NodeNumber::new(2).unwrap();
+        let wanted = |texts: &[&str]| {
+            let addresses: Vec<IpAddr> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            node.wanted(&addresses)
+        };
+        let pair = wanted(&["fd00:244:2::11", "10.244.2.17"]).unwrap();
+        assert_eq!(
+            (pair.0.to_string(), pair.1.to_string()),
+            ("10.244.2.17".to_owned(), "fd00:244:2::11".to_owned())
+        );
+        for others in [
+            &["10.244.2.17"][..],
+            &["10.244.1.17", "fd00:244:2::11"],
+            &["10.244.2.1", "fd00:244:2::1"],
+            &["10.244.2.17", "fd00:244:2::11", "10.0.0.9"],
+        ] {
+            assert_eq!(wanted(others), None, "{others:?}");
+        }
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) struct PodSite {
     name: ObjectName,
     node: NodeNumber,
     host_network: bool,
+    /// The addresses that it asks for.
+    wanted: Vec<IpAddr>,
 }
 
 impl PodSite {
@@ -41,6 +43,7 @@ impl PodSite {
             name: pod.name.clone(),
             node,
             host_network: pod.host_network,
+            wanted: pod.ips.clone(),
         }
     }
 }
@@ -149,12 +152,25 @@ pub(super) async fn pods(cluster: &mut VirtualCluster, sites: Vec<PodSite>) -> R
         .flat_map(|pod| pod.addresses.clone())
         .collect();
     let mut by_node: Vec<Vec<Site>> = cluster.nodes.iter().map(|_| Vec::new()).collect();
-    for (pod, netns) in own.into_iter().zip(made) {
+    // Whoever asks for an address comes before those that take any.
+    let mut asked: Vec<Option<(Ipv4Addr, Ipv6Addr)>> = Vec::with_capacity(own.len());
+    for pod in &own {
+        let pair = pod
+            .node
+            .wanted(&pod.wanted)
+            .filter(|(v4, v6)| !taken.contains(&IpAddr::V4(*v4)) && !taken.contains(&IpAddr::V6(*v6)));
+        taken.extend(
+            pair.iter()
+                .flat_map(|(v4, v6)| [IpAddr::V4(*v4), IpAddr::V6(*v6)]),
+        );
+        asked.push(pair);
+    }
+    for ((pod, netns), pair) in own.into_iter().zip(made).zip(asked) {
         let full = || TopologyError::Full {
             pod: pod.name.clone(),
             node: pod.node.name(),
         };
-        let (v4, v6) = pod.node.free(&taken).ok_or_else(full)?;
+        let (v4, v6) = pair.or_else(|| pod.node.free(&taken)).ok_or_else(full)?;
         taken.extend([IpAddr::V4(v4), IpAddr::V6(v6)]);
         let position = usize::from(pod.node.get()) - 1;
         if let (Some(node), Some(queue)) = (cluster.nodes.get(position), by_node.get_mut(position)) {

@@ -1,6 +1,9 @@
 //! The virtual cluster: what is there, how it changes, and how it goes.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use super::{
     BuiltNode, BuiltPod, ClusterRecord, NodeNumber, Overlay, PlacementError, Plan, Plugins, TopologyError,
@@ -138,6 +141,18 @@ impl VirtualCluster {
     #[must_use]
     pub fn pod(&self, name: &ObjectName) -> Option<&BuiltPod> {
         self.pods.iter().find(|pod| pod.name == *name)
+    }
+
+    /// Whether a pod is wanted on another node or at other addresses of ours than it has: then it is another pod of its name.
+    #[must_use]
+    pub fn is_elsewhere(&self, built: &BuiltPod, pod: &Pod) -> bool {
+        let node = pod.node.as_deref().unwrap_or(&built.node);
+        let wanted = NodeNumber::from_name(node).and_then(|number| number.wanted(&pod.ips));
+        let moved = wanted.is_some_and(|(v4, v6)| {
+            let pair = [IpAddr::V4(v4), IpAddr::V6(v6)];
+            pair.iter().any(|address| !built.addresses.contains(address))
+        });
+        node != built.node || built.host_network != pod.host_network || (moved && self.plugins.is_none())
     }
 
     /// The cluster as text, to be kept by `lab up`.

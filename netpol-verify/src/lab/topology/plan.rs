@@ -76,7 +76,8 @@ pub struct Plan {
     pub wiring: Wiring,
     /// How many nodes, 1 to 250.
     pub nodes: usize,
-    /// The pods. `node` is obeyed, `ips` is not: the lab gives its own addresses.
+    /// The pods. `node` is obeyed; `ips` where they are a pair of the node's own pod network that is free and no plugin gives
+    /// the addresses; else the lab gives others.
     pub pods: Vec<Pod>,
     /// Who does the bridge wiring.
     pub plugins: Plugins,

@@ -1,0 +1,69 @@
+//! Cases played on a cluster, and the certification of it.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{account::of_sensors, error::CertifyError, run::Cases, scene::ClusterScene};
+use crate::{
+    report::{Certification, CertificationFacts, Environment},
+    suite::{Record, play_all},
+};
+
+/// What was known before the first case.
+pub(super) struct CasesSetting {
+    pub(super) cni: Option<String>,
+    /// The nodes that took part.
+    pub(super) nodes: BTreeSet<String>,
+    pub(super) started: Timestamp,
+}
+
+/// Plays the chosen cases.
+pub(super) async fn cases_of(
+    mut scene: ClusterScene<'_>,
+    cases: &Cases,
+    setting: CasesSetting,
+    progress: &dyn Fn(&str),
+) -> Result<Certification, CertifyError> {
+    let cni = setting.cni.unwrap_or_else(|| "of unknown make".to_owned());
+    let chosen = cases.selection.of(&cases.suites)?;
+    let nodes: Vec<String> = setting.nodes.iter().cloned().collect();
+    let place = format!(
+        "cluster {} {cni} nodes {}",
+        scene.probing.live.server(),
+        nodes.join(" ")
+    );
+    let folder = Record::folder();
+    let mut record = match &cases.resume {
+        Some(run) => Record::resume(&folder, run, &place)?,
+        None => Record::begin(&folder, &place)?,
+    };
+    tracing::info!(record = ?record.path(), "Results are kept case by case.");
+    let results = play_all::<_, CertifyError>(&mut scene, &chosen, &mut record, progress).await?;
+    record.finish()?;
+    let sensors = of_sensors(scene.probing.prober, &setting.nodes);
+    let environment = Environment {
+        kernel: sensors.kernels,
+        cni,
+        wiring: "the cluster's own".to_owned(),
+        enforcer: "the CNI's own".to_owned(),
+        fault: None,
+        scenario: None,
+        nodes,
+        notes: sensors.notes,
+    };
+    Ok(Certification::new(CertificationFacts {
+        suites: cases
+            .suites
+            .iter()
+            .map(|suite| (suite.name.clone(), suite.title.clone()))
+            .collect(),
+        environment: results.with_notes(environment),
+        cases: results.cases,
+        refused: results.refused,
+        losses: sensors.losses,
+        problems: Vec::new(),
+        started: setting.started,
+        finished: Timestamp::now(),
+    }))
+}

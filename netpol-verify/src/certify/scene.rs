@@ -1,0 +1,230 @@
+//! A cluster as a scene for cases: its pods and policies are made under names of the run's own, and judged by what the API
+//! says then.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{
+    api::Cluster,
+    error::CertifyError,
+    install::Installed,
+    names::Names,
+    nodes::Home,
+    run::wait_for_pods,
+    scene_addresses::Addresses,
+    stage::{Probing, pick},
+};
+use crate::{
+    bus::nats::NatsSensors,
+    cluster::{ClusterState, Object, ObjectKey, ObjectName, Pod},
+    finding::JudgedAttempt,
+    suite::{Changed, ProbePattern, Scene, ScenePatience, attempts},
+};
+
+/// Between two rounds.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// A cluster on which cases are played.
+pub(super) struct ClusterScene<'a> {
+    pub(super) probing: Probing<'a, NatsSensors>,
+    pub(super) cluster: &'a Cluster,
+    pub(super) homes: &'a [Home],
+    pub(super) installed: &'a Installed,
+    pub(super) names: Names,
+    /// The suite's objects under the suite's names.
+    state: ClusterState,
+    addresses: Addresses,
+}
+
+impl<'a> ClusterScene<'a> {
+    pub(super) fn new(
+        probing: Probing<'a, NatsSensors>,
+        cluster: &'a Cluster,
+        homes: &'a [Home],
+        installed: &'a Installed,
+        names: Names,
+    ) -> Self {
+        Self {
+            probing,
+            cluster,
+            homes,
+            installed,
+            names,
+            state: ClusterState::default(),
+            addresses: Addresses::default(),
+        }
+    }
+
+    async fn remove(&self, key: &ObjectKey) -> Result<(), CertifyError> {
+        let namespace = key.namespace.as_deref().map(|name| self.names.namespace(name));
+        let name = match namespace {
+            Some(_) => key.name.clone(),
+            None => self.names.namespace(&key.name),
+        };
+        self.cluster.remove(key.kind, namespace.as_deref(), &name).await
+    }
+
+    /// The hostname of the node for a pod: `node2` of a suite is the second of ours.
+    fn hostname(&self, pod: &Pod) -> &str {
+        let number = pod.node.as_deref().and_then(|node| node.strip_prefix("node"));
+        let index = number
+            .and_then(|number| number.parse::<usize>().ok())
+            .unwrap_or(1);
+        let count = self.homes.len().max(1);
+        let home = self.homes.get(index.saturating_sub(1) % count);
+        home.map_or("", |home| &home.hostname)
+    }
+
+    async fn make(&self, pod: &Pod) -> Result<(), CertifyError> {
+        let named = Pod {
+            name: self.names.object(&pod.name),
+            ..pod.clone()
+        };
+        let manifest = Names::pod_manifest(
+            &named,
+            self.hostname(pod),
+            &self.installed.image,
+            &self.installed.pull_policy,
+        );
+        super::run::make_pod(self.cluster, &named.name, &manifest).await
+    }
+
+    /// Waits for the pods, and learns their addresses.
+    async fn meet(&mut self, pods: &[Pod]) -> Result<(), CertifyError> {
+        let wanted: Vec<ObjectName> = pods.iter().map(|pod| self.names.object(&pod.name)).collect();
+        let snapshot = wait_for_pods(self.probing.live, self.cluster, self.probing.prober, &wanted).await?;
+        let pairs = pods
+            .iter()
+            .zip(&wanted)
+            .filter_map(|(pod, name)| Some((pod, snapshot.pod(name)?)));
+        self.addresses = Addresses::of(pairs);
+        Ok(())
+    }
+}
+
+impl Scene for ClusterScene<'_> {
+    type Error = CertifyError;
+
+    fn state(&self) -> &ClusterState {
+        &self.state
+    }
+
+    async fn change(&mut self, gone: Vec<ObjectKey>, objects: Vec<Object>) -> Result<Changed, CertifyError> {
+        (self.probing.check)()?;
+        if let Some(why) = objects.iter().find_map(unplayable) {
+            return Ok(Changed::Refused { why });
+        }
+        let known: BTreeSet<ObjectName> = self
+            .state
+            .snapshot()
+            .pods
+            .into_iter()
+            .map(|pod| pod.name)
+            .collect();
+        for key in &gone {
+            self.remove(key).await?;
+        }
+        self.state.delete(gone.iter().cloned());
+        self.state.apply(objects.iter().cloned());
+        let mut refused = Vec::new();
+        let (pods, policies): (Vec<&Object>, Vec<&Object>) = objects
+            .iter()
+            .partition(|object| !matches!(object, Object::Policy(_)));
+        let mut new = gone.iter().any(|key| key.namespace.is_none());
+        for object in pods {
+            match object {
+                Object::Namespace(namespace) => {
+                    let mut named = namespace.clone();
+                    named.name = self.names.namespace(&namespace.name);
+                    self.cluster.apply(&self.names.namespace_manifest(&named)).await?;
+                }
+                Object::Pod(pod) => {
+                    new |= !known.contains(&pod.name);
+                    self.make(pod).await?;
+                }
+                _ => {}
+            }
+        }
+        if new {
+            let pods = self.state.snapshot().pods;
+            self.meet(&pods).await?;
+        }
+        for object in policies {
+            let Object::Policy(policy) = object else { continue };
+            let mut manifest = self.names.policy_manifest(policy)?;
+            self.addresses.move_in(&mut manifest);
+            match self.cluster.apply(&manifest).await {
+                Ok(_) => {}
+                Err(CertifyError::Api { code: 422, said, .. }) => {
+                    refused.push((object.key(), self.names.of_suite(&said)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(match refused.is_empty() {
+            true => Changed::Done,
+            false => Changed::Partly { refused },
+        })
+    }
+
+    async fn probe(
+        &mut self,
+        patterns: &[ProbePattern],
+        only: Option<&[usize]>,
+    ) -> Result<Vec<JudgedAttempt>, CertifyError> {
+        let view = self.probing.look().await?;
+        let mut ours = view.snapshot.clone();
+        // A pod that a case deletes is there for a while yet.
+        let wanted: BTreeSet<ObjectName> = self
+            .state
+            .snapshot()
+            .pods
+            .iter()
+            .map(|pod| self.names.object(&pod.name))
+            .collect();
+        ours.pods.retain(|pod| wanted.contains(&pod.name));
+        let renamed: Vec<ProbePattern> = patterns.iter().map(|one| self.names.pattern(one)).collect();
+        let mut all = attempts(&ours, &renamed);
+        if let Some(only) = only {
+            all = pick(&all, only);
+        }
+        let mut judged = self.probing.probe(&view, "", &all).await?.attempts;
+        for one in &mut judged {
+            one.from = self.names.of_suite(&one.from);
+            one.to = self.names.of_suite(&one.to);
+            one.by = one.by.iter().map(|by| self.names.of_suite(by)).collect();
+        }
+        Ok(judged)
+    }
+
+    async fn rest(&mut self, pause: Duration) -> Result<(), CertifyError> {
+        Ok(self.probing.prober.listen(pause).await?)
+    }
+
+    fn patience(&self) -> ScenePatience {
+        ScenePatience {
+            budget: self.probing.settle,
+            pause: PAUSE,
+            says_when_done: false,
+        }
+    }
+}
+
+/// Why an object of a suite cannot be had in a cluster that is not ours alone.
+fn unplayable(object: &Object) -> Option<String> {
+    match object {
+        Object::Admin(policy) => Some(format!(
+            "{:?} holds for the whole cluster, and only the lab is ours alone",
+            policy.object.kind
+        )),
+        Object::Pod(pod) if pod.host_network => {
+            Some("a pod of the node's own network is refused where Pod Security is".to_owned())
+        }
+        Object::Pod(pod) if pod.phase.is_terminal() => {
+            Some("a pod that is over, with its address given to another, cannot be had on purpose".to_owned())
+        }
+        Object::Service(_) | Object::EndpointSlice(_) => {
+            Some("Services of a suite are played in the lab only".to_owned())
+        }
+        Object::Pod(_) | Object::Namespace(_) | Object::Node(_) | Object::Policy(_) => None,
+    }
+}

@@ -1,0 +1,224 @@
+//! `certify --lab`: suites played in a virtual cluster on this machine.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    doctor,
+    options::{LabArguments, LabCommand, LabRun, OutputOptions},
+};
+use crate::{
+    cluster::ClusterState,
+    lab::{
+        RuntimeDir,
+        enforcer::{EnforcerSpec, ParseEnforcerError},
+        fault::Fault,
+        residue,
+        topology::{Plan, Plugins, TopologyError, VirtualCluster, Wiring},
+    },
+    report::{Certification, CertificationFacts},
+    suite::{
+        Cni, LabScene, Labels, ParseCniError, Record, RecordError, Stand, StandError, cases::Case,
+        cases::Suite, environment, lab_losses, play_all,
+    },
+};
+
+/// The lab instead of a cluster.
+#[derive(Args, Clone, Debug)]
+pub(super) struct CertifyLabOptions {
+    /// In a virtual cluster on this machine instead (root). --cni is then flannel, kubenet or enforcing.
+    #[arg(long, conflicts_with_all = ["existing", "kubeconfig", "context", "image", "nats_image", "image_pull_policy", "keep"])]
+    pub(super) lab: bool,
+    /// In the lab: how pods are wired, instead of the CNI's way.
+    #[arg(long, value_name = "bridge|routed", requires = "lab")]
+    wiring: Option<Wiring>,
+    /// In the lab: who enforces, instead of the CNI's own; `exec:PATH` is a program of yours.
+    #[arg(long, value_name = "ENFORCER", requires = "lab")]
+    enforcer: Option<EnforcerSpec>,
+    /// In the lab: a known way to be wrong, put into the enforcer on purpose (`lab --list-faults`).
+    #[arg(long, value_name = "ID", requires = "lab")]
+    fault: Option<Fault>,
+    /// In the lab: seconds that a program of yours has for each answer.
+    #[arg(long, default_value_t = 10, requires = "lab", value_parser = clap::value_parser!(u64).range(1..=600))]
+    enforcer_timeout: u64,
+}
+
+/// There is no certification.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CertifyLabError {
+    #[error(transparent)]
+    Cni(#[from] ParseCniError),
+    #[error(transparent)]
+    Enforcer(#[from] ParseEnforcerError),
+    #[error(transparent)]
+    Stand(#[from] StandError),
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    #[error("cleaning up after earlier runs: {0}")]
+    Residue(#[from] residue::ResidueError),
+    #[error("the lab needs root; missing: {}", .0.join(", "))]
+    Capabilities(Vec<String>),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("waiting for signals: {0}")]
+    Signal(#[source] std::io::Error),
+    #[error("interrupted; everything that was made is removed{}", resumable(.0.as_ref()))]
+    Interrupted(Option<PathBuf>),
+}
+
+fn resumable(record: Option<&PathBuf>) -> String {
+    let name = record
+        .and_then(|path| path.file_stem())
+        .map(|name| name.to_string_lossy());
+    name.map_or_else(String::new, |name| {
+        format!(". What was played is kept: go on by the same command with --resume {name}")
+    })
+}
+
+impl CertifyLabError {
+    /// Whether the command line is at fault.
+    pub(super) const fn is_usage(&self) -> bool {
+        matches!(self, Self::Cni(_) | Self::Enforcer(_)) || self.is_record_usage()
+    }
+
+    const fn is_record_usage(&self) -> bool {
+        matches!(self, Self::Record(error) if error.is_usage())
+    }
+}
+
+/// What is played, and what is said while it is.
+pub(super) struct LabSuites<'a> {
+    pub(super) suites: &'a [Suite],
+    pub(super) chosen: &'a [(&'a Suite, &'a Case)],
+    pub(super) cni: Option<&'a str>,
+    pub(super) settle: Option<u64>,
+    pub(super) nodes: u16,
+    pub(super) record: Record,
+    pub(super) progress: &'a dyn Fn(&str),
+}
+
+impl CertifyLabOptions {
+    /// Who enforces, and in whose name.
+    fn preset(&self, cni: Option<&str>) -> Result<(Cni, EnforcerSpec), CertifyLabError> {
+        let cni = cni.unwrap_or("enforcing").parse::<Cni>()?;
+        let enforcer = self.enforcer.clone().unwrap_or_else(|| cni.enforcer());
+        // Said before anything is built.
+        enforcer.build(self.fault, Duration::from_secs(self.enforcer_timeout))?;
+        Ok((cni, enforcer))
+    }
+
+    /// The same lab for a scenario in stages.
+    pub(super) fn scenario(
+        &self,
+        name: &str,
+        cni: Option<&str>,
+        nodes: u16,
+        print: &OutputOptions,
+    ) -> Result<LabArguments, CertifyLabError> {
+        let (cni, enforcer) = self.preset(cni)?;
+        let run = LabRun {
+            cni,
+            wiring: self.wiring,
+            enforcer: Some(enforcer),
+            fault: self.fault,
+            list_faults: false,
+            scenario: name.to_owned(),
+            nodes,
+            enforcer_timeout: self.enforcer_timeout,
+            ebpf_object: None,
+            clean: false,
+            print: print.clone(),
+        };
+        Ok(LabArguments {
+            command: Some(LabCommand::Run(run.clone())),
+            run,
+        })
+    }
+
+    /// What results may be mixed with: those of the same CNI, enforcer, fault and wiring.
+    pub(super) fn place(&self, cni: Option<&str>, nodes: u16) -> Result<String, CertifyLabError> {
+        let (cni, enforcer) = self.preset(cni)?;
+        let fault = self.fault.map_or("none", Fault::id);
+        let wiring = self.wiring.unwrap_or_else(|| cni.wiring());
+        Ok(format!(
+            "lab {cni} {enforcer} {wiring:?} fault {fault} nodes {nodes}"
+        ))
+    }
+
+    /// Builds the lab, plays every chosen case on it, and takes it down again.
+    pub(super) async fn certify(&self, what: LabSuites<'_>) -> Result<Certification, CertifyLabError> {
+        let missing = doctor::missing_capabilities();
+        if !missing.is_empty() {
+            return Err(CertifyLabError::Capabilities(missing));
+        }
+        // Both before the work begins, which may block for a while before it first waits.
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(CertifyLabError::Signal)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(CertifyLabError::Signal)?;
+        let path = what.record.path().map(PathBuf::from);
+        tokio::select! {
+            done = self.work(what) => done,
+            _ = interrupt.recv() => Err(CertifyLabError::Interrupted(path)),
+            _ = terminate.recv() => Err(CertifyLabError::Interrupted(path)),
+        }
+    }
+
+    async fn work(&self, what: LabSuites<'_>) -> Result<Certification, CertifyLabError> {
+        let LabSuites {
+            suites,
+            chosen,
+            mut record,
+            progress,
+            ..
+        } = what;
+        let started = Timestamp::now();
+        let (cni, enforcer) = self.preset(what.cni)?;
+        let maker = enforcer.build(self.fault, Duration::from_secs(self.enforcer_timeout))?;
+        let dir = RuntimeDir::standard();
+        for removed in residue::clean(&dir, false)? {
+            tracing::info!(%removed, "An earlier run had left this behind.");
+        }
+        progress("building the virtual cluster");
+        let mut state = ClusterState::default();
+        if let Some((suite, _)) = chosen.first() {
+            state.apply(suite.world.iter().cloned());
+        }
+        let plan = Plan {
+            wiring: self.wiring.unwrap_or_else(|| cni.wiring()),
+            nodes: usize::from(what.nodes),
+            pods: state.snapshot().pods,
+            // Cases about addresses need the pods where they say; the plugins choose by themselves.
+            plugins: Plugins::Never,
+        };
+        let cluster = VirtualCluster::build(&plan, &dir).await?;
+        let mut stand = Stand::new(cluster, state, maker).await?;
+        stand.enforce().await?;
+        let labels = Labels {
+            cni: cni.to_string(),
+            enforcer: enforcer.to_string(),
+            fault: self.fault.map(|fault| fault.id().to_owned()),
+            scenario: None,
+        };
+        let mut scene = LabScene::new(stand, Duration::from_secs(what.settle.unwrap_or(0)));
+        let results = play_all::<_, CertifyLabError>(&mut scene, chosen, &mut record, progress).await?;
+        let environment = results.with_notes(environment(scene.stand(), labels));
+        let losses = lab_losses(scene.stand());
+        scene.into_stand().down().await?;
+        record.finish()?;
+        Ok(Certification::new(CertificationFacts {
+            suites: suites
+                .iter()
+                .map(|suite| (suite.name.clone(), suite.title.clone()))
+                .collect(),
+            cases: results.cases,
+            refused: results.refused,
+            losses,
+            environment,
+            problems: Vec::new(),
+            started,
+            finished: Timestamp::now(),
+        }))
+    }
+}

@@ -1,0 +1,177 @@
+//! Plays the cases of suites on a scene, one after the other, and hands each result on as soon as it is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    cases::{Case, Step, Suite},
+    patience::Learnt,
+    proof::{doubt, proof},
+    rounds::{Required, settle},
+    scenario::ProbePattern,
+    scene::{Changed, Scene},
+};
+use crate::{
+    cluster::{ClusterState, Object, ObjectKey, ObjectName, Snapshot},
+    finding::Verdict,
+    net::Clock,
+    report::{CaseResult, CaseVerdict, Refused},
+};
+
+/// What came of a case.
+#[derive(Debug)]
+pub enum Played {
+    /// It was played to its end.
+    Case(Box<CaseResult>),
+    /// It cannot be played here.
+    Refused(Refused),
+}
+
+/// Plays cases on a scene, and learns how fast its enforcer is.
+#[derive(Debug, Default)]
+pub struct Player {
+    learnt: Learnt,
+    /// What paths were required to do at the end of the case before.
+    required: Required,
+}
+
+impl Player {
+    /// Plays one case: the suite's world is put back as it was, and each step changes it.
+    ///
+    /// # Errors
+    /// Nothing can be played on the scene any more.
+    pub async fn play<S: Scene>(
+        &mut self,
+        scene: &mut S,
+        suite: &Suite,
+        case: &Case,
+    ) -> Result<Played, S::Error> {
+        let mut result = CaseResult::new(&suite.name, &case.id, &case.title, case.default);
+        result.features = suite.features_of(case);
+        let mut wanted = suite.state();
+        for (index, step) in case.steps.iter().enumerate() {
+            step.play(&mut wanted);
+            let (gone, objects) = difference(scene.state(), &wanted);
+            let changed = Clock.now();
+            match scene.change(gone, objects).await? {
+                Changed::Done => {}
+                Changed::Refused { why } => {
+                    return Ok(Played::Refused(Refused {
+                        suite: suite.name.clone(),
+                        id: case.id.clone(),
+                        why,
+                    }));
+                }
+                Changed::Partly { refused } => {
+                    for (key, why) in refused {
+                        if !is_wanted(step, &key) {
+                            result.remarks.push(format!("{key} was refused: {why}"));
+                        }
+                    }
+                }
+            }
+            let patterns = suite.patterns(step);
+            let rounds = settle(scene, &patterns, changed, &mut self.learnt).await?;
+            let number = index + 1;
+            result.settled.extend(rounds.settled(number, &self.required));
+            for attempt in &rounds.attempts {
+                result.count(attempt);
+                if attempt.verdict.is_violation() && result.proof.is_none() {
+                    result.proof = Some(proof(number, attempt, &wanted.snapshot()));
+                }
+                if attempt.verdict == Verdict::Inconclusive && result.doubt.is_none() {
+                    result.doubt = Some(doubt(number, attempt));
+                }
+            }
+            self.required = rounds.required();
+        }
+        if !result.remarks.is_empty() && result.verdict == CaseVerdict::Passed {
+            result.verdict = CaseVerdict::Inconclusive;
+        }
+        Ok(Played::Case(Box::new(result)))
+    }
+
+    /// Whether changes were waited for less than the whole budget, since three in a row had come to nothing.
+    #[must_use]
+    pub const fn gave_up_waiting(&self) -> bool {
+        self.learnt.is_short()
+    }
+}
+
+/// Whether a case is about this very refusal.
+fn is_wanted(step: &Step, key: &ObjectKey) -> bool {
+    let name = key.to_string();
+    step.expect.problems.iter().any(|problem| problem.object == name)
+}
+
+impl Suite {
+    /// The paths that a step asks about: every pair on every port of the suite, and what the step asks beyond that.
+    #[must_use]
+    pub fn patterns(&self, step: &Step) -> Vec<ProbePattern> {
+        let everyone = ObjectName::new("*", "*");
+        let pattern = |from: &ObjectName, to: &ObjectName, port: super::cases::Port| ProbePattern {
+            from: from.clone(),
+            to: to.clone(),
+            port: port.number,
+            protocol: port.protocol,
+        };
+        let mut patterns: Vec<ProbePattern> = self
+            .ports
+            .iter()
+            .map(|port| pattern(&everyone, &everyone, *port))
+            .collect();
+        for probe in &step.expect.probes {
+            if !self.ports.contains(&probe.port) {
+                patterns.push(pattern(&probe.from, &probe.to, probe.port));
+            }
+        }
+        patterns
+    }
+
+    /// The words of a case by their group.
+    fn features_of(&self, case: &Case) -> BTreeMap<String, Vec<String>> {
+        let groups = self.features.iter().map(|(group, words)| {
+            let of_case = words.iter().filter(|word| case.features.contains(*word));
+            (group.clone(), of_case.cloned().collect::<Vec<_>>())
+        });
+        groups.filter(|(_, words)| !words.is_empty()).collect()
+    }
+}
+
+/// What turns one state into another. Nodes are what they are.
+fn difference(now: &ClusterState, wanted: &ClusterState) -> (Vec<ObjectKey>, Vec<Object>) {
+    let wanted = objects(wanted.snapshot());
+    let kept: BTreeSet<ObjectKey> = wanted.iter().map(Object::key).collect();
+    let gone: Vec<ObjectKey> = objects(now.snapshot())
+        .iter()
+        .map(Object::key)
+        .filter(|key| !kept.contains(key))
+        .collect();
+    // Tried on a copy: what is equal to before makes no change.
+    let mut copy = now.clone();
+    copy.delete(gone.iter().cloned());
+    let changed: BTreeSet<ObjectKey> = copy
+        .apply(wanted.iter().cloned())
+        .iter()
+        .map(|change| change.key().clone())
+        .collect();
+    let fresh = wanted
+        .into_iter()
+        .filter(|object| changed.contains(&object.key()));
+    (gone, fresh.collect())
+}
+
+fn objects(snapshot: Snapshot) -> Vec<Object> {
+    let namespaces = snapshot.namespaces.into_iter().map(Object::Namespace);
+    let pods = snapshot.pods.into_iter().map(Object::Pod);
+    let services = snapshot.services.into_iter().map(Object::Service);
+    let slices = snapshot.slices.into_iter().map(Object::EndpointSlice);
+    let policies = snapshot.policies.into_iter().map(Object::Policy);
+    let admin = snapshot.admin.into_iter().map(Object::Admin);
+    namespaces
+        .chain(pods)
+        .chain(services)
+        .chain(slices)
+        .chain(policies)
+        .chain(admin)
+        .collect()
+}

@@ -1,0 +1,88 @@
+//! What it takes to see a failing attempt again: its two pods and the policies that select one of them.
+
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{Namespace, ObjectName, Pod, Snapshot},
+    finding::JudgedAttempt,
+    report::{Proof, words},
+};
+
+/// The proof of a failure, with a manifest of what takes part in it.
+pub(super) fn proof(step: usize, attempt: &JudgedAttempt, snapshot: &Snapshot) -> Proof {
+    Proof {
+        step,
+        attempt: attempt.clone(),
+        manifest: manifest(&[&attempt.from, &attempt.to], snapshot),
+    }
+}
+
+/// What cannot be told, in words.
+pub(super) fn doubt(step: usize, attempt: &JudgedAttempt) -> String {
+    format!("step {step}: {}", words(attempt))
+}
+
+/// The pods, their namespaces, and every policy of which one may decide about them, as YAML documents.
+pub(super) fn manifest(pods: &[&str], snapshot: &Snapshot) -> String {
+    let ends: Vec<&Pod> = snapshot
+        .pods
+        .iter()
+        .filter(|pod| pods.contains(&pod.name.to_string().as_str()))
+        .collect();
+    let holds = |name: &ObjectName| ends.iter().any(|pod| pod.name.namespace == name.namespace);
+    let mut documents: Vec<Value> = snapshot
+        .namespaces
+        .iter()
+        .filter(|namespace| ends.iter().any(|pod| pod.name.namespace == namespace.name))
+        .map(of_namespace)
+        .collect();
+    documents.extend(ends.iter().map(|pod| of_pod(pod)));
+    for policy in snapshot.policies.iter().filter(|policy| holds(&policy.name())) {
+        if let Ok(mut value) = serde_json::to_value(&*policy.object) {
+            head(&mut value, "networking.k8s.io/v1", "NetworkPolicy");
+            documents.push(value);
+        }
+    }
+    let texts = documents
+        .iter()
+        .filter_map(|value| serde_saphyr::to_string(value).ok());
+    texts.collect::<Vec<_>>().join("---\n")
+}
+
+fn head(value: &mut Value, version: &str, kind: &str) {
+    if let Some(map) = value.as_object_mut() {
+        map.insert("apiVersion".to_owned(), json!(version));
+        map.insert("kind".to_owned(), json!(kind));
+    }
+}
+
+fn of_namespace(namespace: &Namespace) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": namespace.name, "labels": namespace.labels},
+    })
+}
+
+fn of_pod(pod: &Pod) -> Value {
+    let ports: Vec<Value> = pod
+        .ports
+        .iter()
+        .map(|port| {
+            let mut value = json!({"containerPort": port.port, "protocol": port.protocol.as_str()});
+            if let (Some(name), Some(map)) = (&port.name, value.as_object_mut()) {
+                map.insert("name".to_owned(), json!(name));
+            }
+            value
+        })
+        .collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": pod.name.name, "namespace": pod.name.namespace, "labels": pod.labels},
+        "spec": {
+            "nodeName": pod.node,
+            "containers": [{"name": "main", "image": "registry.k8s.io/pause:3.10", "ports": ports}],
+        },
+    })
+}

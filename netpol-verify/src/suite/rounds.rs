@@ -1,0 +1,202 @@
+//! One step: its paths tried in rounds, until every answer is right and stays so, or the settle budget is spent.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{
+    patience::{Doubts, Learnt},
+    scene::{Scene, ScenePatience},
+};
+use crate::{
+    finding::{Expected, JudgedAttempt, Verdict},
+    net::{Clock, KernelTime},
+    report::{Edge, Settled},
+    suite::ProbePattern,
+};
+
+/// What cannot be told is asked again so often, whatever the budget: a burst may have overrun a neighbour's queue.
+const AGAIN: u32 = 2;
+
+/// A step's end: a line for each path, and how it came there.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    pub(super) attempts: Vec<JudgedAttempt>,
+    /// When each was first right for good and last seen wrong, counted from the change.
+    times: Vec<Times>,
+    /// Whether the budget was spent.
+    pub(super) spent: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    right: Option<Duration>,
+    wrong: Option<Duration>,
+}
+
+/// What a path was required to do before.
+pub(super) type Required = HashMap<String, Expected>;
+
+/// Tries every path until all is as it must be, or its time is up: the last answer counts.
+pub(super) async fn settle<S: Scene>(
+    scene: &mut S,
+    patterns: &[ProbePattern],
+    changed: KernelTime,
+    learnt: &mut Learnt,
+) -> Result<Rounds, S::Error> {
+    let ScenePatience {
+        budget,
+        pause,
+        says_when_done,
+    } = scene.patience();
+    let mut rounds = Rounds::default();
+    let began = Clock.now();
+    rounds.take_all(scene.probe(patterns, None).await?, began.since(changed));
+    let mut had = Doubts::of(rounds.attempts.iter());
+    let mut steady = says_when_done && !had.any();
+    let mut asked_again = 0;
+    loop {
+        let doubts = Doubts::of(rounds.attempts.iter());
+        if !doubts.any() && steady {
+            break;
+        }
+        let since = Clock.now().since(changed);
+        let is_spent = since >= learnt.budget(budget, doubts);
+        if doubts.any() && is_spent && (asked_again >= AGAIN || !doubts.unknown) {
+            rounds.spent = true;
+            break;
+        }
+        asked_again += u32::from(is_spent);
+        scene.rest(pause).await?;
+        let began = Clock.now();
+        if doubts.any() {
+            let open = rounds.doubtful();
+            let again = scene.probe(patterns, Some(&open)).await?;
+            rounds.take_again(&open, again, began.since(changed));
+            steady = false;
+        } else {
+            // All is right: once more as a whole, and it is settled.
+            rounds.take_all(scene.probe(patterns, None).await?, began.since(changed));
+            steady = true;
+        }
+        had = had.or(Doubts::of(rounds.attempts.iter()));
+    }
+    let doubts = Doubts::of(rounds.attempts.iter());
+    if rounds.spent {
+        learnt.spent(doubts);
+    } else if had.violation() {
+        learnt.healed(had, rounds.slowest().unwrap_or_default());
+    }
+    Ok(rounds)
+}
+
+impl Rounds {
+    fn take_all(&mut self, attempts: Vec<JudgedAttempt>, at: Duration) {
+        let before = std::mem::take(&mut self.times);
+        let known = before.into_iter().map(Some).chain(std::iter::repeat(None));
+        self.times = attempts
+            .iter()
+            .zip(known)
+            .map(|(attempt, known)| known.unwrap_or_default().with(attempt, at))
+            .collect();
+        self.attempts = attempts;
+    }
+
+    fn take_again(&mut self, indices: &[usize], attempts: Vec<JudgedAttempt>, at: Duration) {
+        for (index, attempt) in indices.iter().zip(attempts) {
+            if let (Some(slot), Some(times)) = (self.attempts.get_mut(*index), self.times.get_mut(*index)) {
+                *times = times.with(&attempt, at);
+                *slot = attempt;
+            }
+        }
+    }
+
+    fn doubtful(&self) -> Vec<usize> {
+        let numbered = self.attempts.iter().enumerate();
+        let wrong = numbered.filter(|(_, attempt)| is_doubtful(attempt));
+        wrong.map(|(index, _)| index).collect()
+    }
+
+    fn slowest(&self) -> Option<Duration> {
+        self.times
+            .iter()
+            .filter_map(|times| times.wrong.and(times.right))
+            .max()
+    }
+
+    /// How the paths that had to turn did, by the way they had to turn.
+    pub(super) fn settled(&self, step: usize, before: &Required) -> Vec<Settled> {
+        let edge = |attempt: &JudgedAttempt| match (before.get(&key(attempt)), attempt.expected) {
+            (Some(Expected::Allow), Expected::Deny) => Some(Edge::AllowToDeny),
+            (Some(Expected::Deny), Expected::Allow) => Some(Edge::DenyToAllow),
+            _ => None,
+        };
+        let mut found = Vec::new();
+        for way in [Edge::AllowToDeny, Edge::DenyToAllow] {
+            let turned: Vec<(&JudgedAttempt, &Times)> = self
+                .attempts
+                .iter()
+                .zip(&self.times)
+                .filter(|(attempt, _)| edge(attempt) == Some(way))
+                .collect();
+            if turned.is_empty() {
+                continue;
+            }
+            let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+            let never = turned.iter().filter(|(attempt, _)| is_doubtful(attempt)).count();
+            let right = turned.iter().filter(|(attempt, _)| !is_doubtful(attempt));
+            found.push(Settled {
+                step,
+                edge: way,
+                paths: turned.len() as u64,
+                never: never as u64,
+                slowest_micros: right.filter_map(|(_, times)| times.right).max().map(micros),
+                last_wrong_micros: turned
+                    .iter()
+                    .filter_map(|(_, times)| times.wrong)
+                    .max()
+                    .map(micros),
+            });
+        }
+        found
+    }
+
+    /// What is required now.
+    pub(super) fn required(&self) -> Required {
+        let named = self
+            .attempts
+            .iter()
+            .map(|attempt| (key(attempt), attempt.expected));
+        named.collect()
+    }
+}
+
+impl Times {
+    fn with(self, attempt: &JudgedAttempt, at: Duration) -> Self {
+        if is_doubtful(attempt) {
+            Self {
+                right: None,
+                wrong: Some(at),
+            }
+        } else {
+            Self {
+                right: self.right.or(Some(at)),
+                ..self
+            }
+        }
+    }
+}
+
+fn is_doubtful(attempt: &JudgedAttempt) -> bool {
+    attempt.verdict.is_violation() || attempt.verdict == Verdict::Inconclusive
+}
+
+fn key(attempt: &JudgedAttempt) -> String {
+    let JudgedAttempt {
+        from,
+        to,
+        protocol,
+        port,
+        family,
+        ..
+    } = attempt;
+    format!("{from} {to} {protocol} {port} {family}")
+}

@@ -1,0 +1,68 @@
+//! Where cases are played: the lab, or a cluster. One runner plays them on either.
+
+use std::time::Duration;
+
+use crate::{
+    cluster::{ClusterState, Object, ObjectKey},
+    finding::JudgedAttempt,
+    suite::ProbePattern,
+};
+
+/// A place where cases can be played. Names in what it is given and gives back are those of the suite.
+pub trait Scene {
+    /// Why nothing can be played here any more.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The suite's objects, as they are.
+    fn state(&self) -> &ClusterState;
+
+    /// Deletes and applies objects, and comes back when new pods run and are watched. Whoever enforces may follow later.
+    fn change(
+        &mut self,
+        gone: Vec<ObjectKey>,
+        objects: Vec<Object>,
+    ) -> impl Future<Output = Result<Changed, Self::Error>>;
+
+    /// Tries the paths between the suite's pods once and judges them by what the policies are now; a line for each, in an
+    /// order that stays the same while the pods do. With `only`, those of that order alone.
+    fn probe(
+        &mut self,
+        patterns: &[ProbePattern],
+        only: Option<&[usize]>,
+    ) -> impl Future<Output = Result<Vec<JudgedAttempt>, Self::Error>>;
+
+    /// Lets some time pass.
+    fn rest(&mut self, pause: Duration) -> impl Future<Output = Result<(), Self::Error>>;
+
+    /// How long a change may take to be enforced, and whether one round of right answers proves that it is: so where the
+    /// enforcer says itself when it is done.
+    fn patience(&self) -> ScenePatience;
+}
+
+/// How long is waited for an enforcer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScenePatience {
+    /// How long a change may take before it counts against the enforcer.
+    pub budget: Duration,
+    /// Between two rounds.
+    pub pause: Duration,
+    /// Whether the enforcer says when it is done.
+    pub says_when_done: bool,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It is there.
+    Done,
+    /// It cannot be had here, as where a kind of policy is not served: the case is not played.
+    Refused {
+        /// Why not.
+        why: String,
+    },
+    /// Some objects were refused by the API, as a case may want it; the rest is there.
+    Partly {
+        /// Which, and why.
+        refused: Vec<(ObjectKey, String)>,
+    },
+}
