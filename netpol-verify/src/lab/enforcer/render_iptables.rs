@@ -24,6 +24,14 @@ pub(super) const SET_PREFIX: &str = "npv-";
 /// `multiport` takes so many ports; a range counts as two.
 const MULTIPORT: usize = 15;
 
+/// Connections that were let through stay, as R27 leaves it to the implementation, and so do ICMP errors about them. A SYN opens
+/// one anew, whatever is known of its addresses and ports.
+const KNOWN_FLOWS: [&str; 3] = [
+    "-m conntrack --ctstate RELATED -j ACCEPT",
+    "-p tcp ! --syn -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+    "! -p tcp -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+];
+
 /// What is to be loaded.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
@@ -84,10 +92,7 @@ impl Chains<'_> {
             }
         }
         if !local.is_empty() {
-            local.insert(
-                0,
-                "-m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT".to_owned(),
-            );
+            local.splice(0..0, KNOWN_FLOWS.map(str::to_owned));
         }
         let hooks = [
             ("FORWARD", "NPV-FORWARD", forwarded),
@@ -131,7 +136,7 @@ impl Chains<'_> {
                 "-d {address} -m conntrack --ctstate ESTABLISHED --ctdir REPLY -j DROP"
             ));
         }
-        rules.push("-m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT".to_owned());
+        rules.extend(KNOWN_FLOWS.map(str::to_owned));
         rules
     }
 

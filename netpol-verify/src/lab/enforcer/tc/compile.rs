@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use netpol_verify_ebpf::gate::{ACCEPT, DROP, End, Rule, transport};
+use netpol_verify_ebpf::gate::{ACCEPT, DROP, End, Packet, Rule, Way as Direction, transport};
 
 use crate::{
     cluster::Action,
@@ -63,21 +63,7 @@ impl List {
     }
 
     fn network(&mut self, end: End, net: IpNet, next: u32) {
-        let (family, network, mask) = match net {
-            IpNet::V4(net) => (
-                4,
-                [u64::from(net.network().to_bits()) << 32, 0],
-                [u64::from(net.netmask().to_bits()) << 32, 0],
-            ),
-            IpNet::V6(net) => (6, words(net.network().to_bits()), words(net.netmask().to_bits())),
-        };
-        self.rules.push(Rule {
-            network,
-            mask,
-            family,
-            end: end as u8,
-            ..Rule::everything(next)
-        });
+        self.rules.push(network_rule(end, net, next));
     }
 
     /// Puts the place that has been reached where a name stands for it.
@@ -145,20 +131,56 @@ const NEXT_BLOCK: u32 = DROP - 3;
 
 fn ports_rule(range: PortRange, next: u32) -> Rule {
     Rule {
-        transport: match range.protocol {
-            Protocol::Tcp => transport::TCP,
-            Protocol::Udp => transport::UDP,
-            Protocol::Sctp => transport::SCTP,
-        },
+        transport: number(range.protocol),
         first: range.first,
         last: range.last,
         ..Rule::everything(next)
     }
 }
 
-/// The two halves of an address.
-fn words(bits: u128) -> [u64; 2] {
-    let bytes = bits.to_be_bytes();
-    let (first, second) = bytes.split_at(8);
-    [first, second].map(|half| half.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+/// The rule for a network at that end.
+pub(super) fn network_rule(end: End, net: IpNet, next: u32) -> Rule {
+    let (network, mask) = (words(net.network()), words(net.netmask()));
+    Rule {
+        network,
+        mask,
+        family: if net.addr().is_ipv4() { 4 } else { 6 },
+        end: end as u8,
+        ..Rule::everything(next)
+    }
+}
+
+/// The protocol's number in packets.
+pub(super) const fn number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => transport::TCP,
+        Protocol::Udp => transport::UDP,
+        Protocol::Sctp => transport::SCTP,
+    }
+}
+
+/// An address as packets have it in rules.
+pub(super) fn words(address: IpAddr) -> [u64; 2] {
+    match address {
+        IpAddr::V4(address) => [u64::from(address.to_bits()) << 32, 0],
+        IpAddr::V6(address) => {
+            let bytes = address.octets();
+            let (first, second) = bytes.split_at(8);
+            [first, second].map(|half| half.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+        }
+    }
+}
+
+/// What the programs make of a packet: jumps go forwards only, and a list that ends without a word refuses.
+pub(super) fn accepts(rules: &[Rule], packet: &Packet, way: Direction) -> bool {
+    let mut at = 0_u32;
+    while at < DROP {
+        let rule = usize::try_from(at).ok().and_then(|at| rules.get(at));
+        at = match rule {
+            Some(rule) if rule.matches(packet, way) => rule.next.max(at + 1),
+            Some(_) => at + 1,
+            None => DROP,
+        };
+    }
+    at == ACCEPT
 }

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use netpol_verify_ebpf::gate::{ACCEPT, DROP, Packet, Rule, Way as Direction, transport};
+use netpol_verify_ebpf::gate::{DROP, Packet, Rule, Way as Direction};
 use proptest::prelude::*;
 
-use super::compile::compile;
+use super::compile::{accepts, compile, number, words};
 use crate::{
     cluster::ObjectName,
     lab::{
@@ -16,47 +16,13 @@ use crate::{
     net::Protocol,
 };
 
-/// What the programs make of a packet; a list without an end refuses, and no list is walked for ever.
-fn walk(rules: &[Rule], packet: &Packet, way: Direction) -> bool {
-    let mut at = 0_u32;
-    for _ in 0..=rules.len() {
-        at = match rules.get(usize::try_from(at).unwrap()) {
-            Some(rule) if rule.matches(packet, way) => {
-                assert!(rule.next > at, "backwards at {at}");
-                rule.next
-            }
-            Some(_) => at + 1,
-            None => DROP,
-        };
-        if at >= DROP {
-            return at == ACCEPT;
-        }
-    }
-    panic!("a walk without an end");
-}
-
-fn words(address: IpAddr) -> [u64; 2] {
-    let bits = match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
-        IpAddr::V6(address) => address.to_bits(),
-    };
-    [
-        u64::try_from(bits >> 64).unwrap(),
-        u64::try_from(bits & u128::from(u64::MAX)).unwrap(),
-    ]
-}
-
 fn packet(from: IpAddr, to: IpAddr, protocol: Protocol, port: u16) -> Packet {
     Packet {
         source: words(from),
         destination: words(to),
         source_port: 40_000,
         destination_port: port,
-        transport: match protocol {
-            Protocol::Tcp => transport::TCP,
-            Protocol::Udp => transport::UDP,
-            Protocol::Sctp => transport::SCTP,
-        },
+        transport: number(protocol),
         family: if from.is_ipv4() { 4 } else { 6 },
         ..Packet::default()
     }
@@ -90,6 +56,11 @@ proptest! {
                 gates.map(move |gate| (gate.pod.clone(), gate.way, compile(&gate, &own)))
             })
             .collect();
+        for (pod, way, list) in &gates {
+            // Backwards there would be no end to a walk.
+            let is_forwards = |(at, rule): (usize, &Rule)| rule.next >= DROP || usize::try_from(rule.next).unwrap() > at;
+            prop_assert!(list.iter().enumerate().all(is_forwards), "{pod} {way:?}");
+        }
         for question in questions {
             let (from, to) = question.parties(&snapshot);
             let Some((source, target)) = from.address().zip(to.address()) else { continue };
@@ -102,7 +73,7 @@ proptest! {
                 gates
                     .iter()
                     .filter(|(pod, of, _)| *of == way && of_party(pod))
-                    .all(|(_, _, list)| walk(list, &packet, direction))
+                    .all(|(_, _, list)| accepts(list, &packet, direction))
             };
             // What the node itself sends to its pods is exempt before any list.
             let host = |party: Party<'_>| match party {

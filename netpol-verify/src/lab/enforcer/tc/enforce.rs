@@ -12,6 +12,7 @@ use super::{
     TcError,
     compile::compile,
     program::{Hook, Interface, Placed, Programs},
+    services::{self, with_services},
 };
 use crate::lab::{
     LabNode, Netns, World,
@@ -65,6 +66,7 @@ impl Tc {
             .collect();
         let interfaces: BTreeSet<Interface> =
             netns.run(|| links.iter().map(|name| interface(name)).collect::<Result<_, _>>())??;
+        let doors = services::doors(&world.snapshot, node);
         let gates = plan.table.iter().flat_map(|table| &table.gates);
         let placed: Vec<Placed> = gates
             .filter_map(|gate| {
@@ -75,7 +77,7 @@ impl Tc {
                         Way::Ingress => gate::Way::Ingress,
                         Way::Egress => gate::Way::Egress,
                     },
-                    rules: compile(gate, &node.addresses),
+                    rules: with_services(gate, compile(gate, &node.addresses), &doors),
                 })
             })
             .collect();

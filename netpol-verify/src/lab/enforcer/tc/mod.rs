@@ -1,7 +1,7 @@
 //! The lab's enforcer by TC, as Cilium, Calico's eBPF and AWS have it: programs on the node's end of each pod's link.
 //!
 //! ```text
-//!  NodePlan -- compile (a list of rules a gate) -- program (maps, attached classifiers) -- packets: pass, or TC_ACT_SHOT
+//!  NodePlan -- compile, services (a list of rules a gate) -- program (maps, attached classifiers) -- packets: pass, or TC_ACT_SHOT
 //! ```
 //!
 //! Its object is `bpf/lab-enforcer.bpf.o`, which only the lab loads. The sensor's is another one, and never drops or alters a
@@ -13,6 +13,7 @@ mod compile_tests;
 mod enforce;
 mod error;
 mod program;
+mod services;
 
 pub use enforce::Tc;
 pub use error::TcError;
