@@ -59,7 +59,7 @@ enum Task {
     },
     /// Runs the benchmarks and prints the machine's facts beside them (root)
     Bench {
-        /// Only these: classifiers, ring, guide, latency, oracle (which needs no root), sensor, bus, verifier, end-to-end
+        /// Only these: classifiers, ring, guide, suites, latency, oracle (which needs no root), sensor, bus, verifier, end-to-end
         parts: Vec<String>,
     },
     /// Compares the policy engine with the literal reading on many random clusters

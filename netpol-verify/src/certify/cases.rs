@@ -33,12 +33,7 @@ pub(super) async fn cases_of(
         scene.probing.live.server(),
         nodes.join(" ")
     );
-    let folder = Record::folder();
-    let mut record = match &cases.resume {
-        Some(run) => Record::resume(&folder, run, &place)?,
-        None => Record::begin(&folder, &place)?,
-    };
-    tracing::info!(record = ?record.path(), "Results are kept case by case.");
+    let mut record = Record::open(&cases.run, &place)?;
     let results = play_all::<_, CertifyError>(&mut scene, &chosen, &mut record, progress).await?;
     record.finish()?;
     let sensors = of_sensors(scene.probing.prober, &setting.nodes);

@@ -25,7 +25,7 @@ use crate::{
     bus::nats::NatsSensors,
     cluster::{LiveCluster, ObjectName, Phase, Snapshot},
     report::{Certification, Run},
-    suite::{Scenario, Selection, cases::Suite},
+    suite::{RunName, Scenario, Selection, cases::Suite},
     verifier::ClusterProber,
 };
 
@@ -76,8 +76,8 @@ pub struct Cases {
     pub suites: Vec<Suite>,
     /// Which of their cases.
     pub selection: Selection,
-    /// The interrupted run that this one goes on with.
-    pub resume: Option<String>,
+    /// Under which name results are kept while it runs.
+    pub run: RunName,
 }
 
 /// What came of certifying.

@@ -113,14 +113,13 @@ impl Scene for ClusterScene<'_> {
         if let Some(why) = objects.iter().find_map(unplayable) {
             return Ok(Changed::Refused { why });
         }
-        let known: BTreeSet<ObjectName> = self
-            .state
-            .snapshot()
-            .pods
-            .into_iter()
-            .map(|pod| pod.name)
-            .collect();
-        for key in &gone {
+        let before = self.state.snapshot();
+        let remade = |object: &&Object| {
+            let Object::Pod(pod) = object else { return false };
+            before.pod(&pod.name).is_some_and(|known| is_another(known, pod))
+        };
+        let remade: Vec<ObjectKey> = objects.iter().filter(remade).map(Object::key).collect();
+        for key in gone.iter().chain(&remade) {
             self.remove(key).await?;
         }
         self.state.delete(gone.iter().cloned());
@@ -129,7 +128,7 @@ impl Scene for ClusterScene<'_> {
         let (pods, policies): (Vec<&Object>, Vec<&Object>) = objects
             .iter()
             .partition(|object| !matches!(object, Object::Policy(_)));
-        let mut new = gone.iter().any(|key| key.namespace.is_none());
+        let mut new = !remade.is_empty();
         for object in pods {
             match object {
                 Object::Namespace(namespace) => {
@@ -138,7 +137,7 @@ impl Scene for ClusterScene<'_> {
                     self.cluster.apply(&self.names.namespace_manifest(&named)).await?;
                 }
                 Object::Pod(pod) => {
-                    new |= !known.contains(&pod.name);
+                    new |= before.pod(&pod.name).is_none();
                     self.make(pod).await?;
                 }
                 _ => {}
@@ -207,6 +206,11 @@ impl Scene for ClusterScene<'_> {
             says_when_done: false,
         }
     }
+}
+
+/// Whether the API takes only labels as a change of a running pod, and this is more; its addresses are the cluster's to give.
+fn is_another(known: &Pod, pod: &Pod) -> bool {
+    known.ports != pod.ports || known.node != pod.node
 }
 
 /// Why an object of a suite cannot be had in a cluster that is not ours alone.

@@ -26,7 +26,7 @@ use crate::{
     net::Protocol,
     oracle::{self, Port},
     report::{self, Certification, Run},
-    suite::{Chosen, RecordError, Scenario, SelectionError, cases::Suite},
+    suite::{Chosen, Record, RecordError, Scenario, SelectionError, cases::Suite},
 };
 
 /// Seconds that a change may take on a cluster.
@@ -156,7 +156,7 @@ enum CertifyCommandError {
     #[error(transparent)]
     Cases(#[from] CasesError),
     #[error(transparent)]
-    Lab(#[from] CertifyLabError),
+    Lab(Box<CertifyLabError>),
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(
@@ -171,8 +171,14 @@ enum CertifyCommandError {
     Output(#[from] io::Error),
 }
 
+impl From<CertifyLabError> for CertifyCommandError {
+    fn from(error: CertifyLabError) -> Self {
+        Self::Lab(Box::new(error))
+    }
+}
+
 impl CertifyCommandError {
-    const fn is_usage(&self) -> bool {
+    fn is_usage(&self) -> bool {
         match self {
             Self::Datagrams(_)
             | Self::Selection(_)
@@ -282,12 +288,14 @@ impl CertifyOptions {
         let selection = self.cases.selection(self.seed);
         // That nothing is left to play is said before a cluster is touched.
         selection.of(&suites)?;
+        let run = self.cases.run_name();
         let cases = Cases {
             suites,
             selection,
-            resume: self.cases.resume.clone(),
+            run: run.clone(),
         };
-        match self.on_cluster(Some(Target::Cases(cases)))? {
+        let played = self.on_cluster(Some(Target::Cases(cases)));
+        match played.inspect_err(|_| CaseOptions::say_how_to_go_on(&run))? {
             Certified::Run(run) => self.said(&run),
             Certified::Cases(run) => self.said_of_cases(&run, before.as_ref()),
         }
@@ -306,7 +314,8 @@ impl CertifyOptions {
         let chosen = self.cases.selection(self.seed).of(suites)?;
         let cni = self.cni.as_deref();
         let place = self.in_lab.place(cni, self.nodes)?;
-        let record = self.cases.record(&place)?;
+        let run_name = self.cases.run_name();
+        let record = Record::open(&run_name, &place)?;
         let progress = Progress::new();
         let what = LabSuites {
             suites,
@@ -324,7 +333,7 @@ impl CertifyOptions {
             .map_err(CertifyCommandError::Runtime)?;
         let run = runtime.block_on(self.in_lab.certify(what));
         progress.end();
-        Ok(run?)
+        Ok(run.inspect_err(|_| CaseOptions::say_how_to_go_on(&run_name))?)
     }
 }
 

@@ -6,10 +6,13 @@ use clap::Args;
 
 use crate::{
     report::{self, Certification, certification_table, conformance_report, difference_table},
-    suite::{Record, RecordError, Selection, Shard},
+    suite::{Record, RunName, Selection, Shard},
 };
 
-use super::{options::Output, stream::style};
+use super::{
+    options::Output,
+    stream::{complain, style},
+};
 
 /// Which cases of a suite.
 #[derive(Args, Clone, Debug)]
@@ -23,7 +26,7 @@ pub(super) struct CaseOptions {
     shard: Option<Shard>,
     /// Go on with a run that was interrupted, by the name that it said.
     #[arg(long, value_name = "RUN", conflicts_with = "existing")]
-    pub(super) resume: Option<String>,
+    resume: Option<String>,
     /// Say what changed since a certification that was kept by `-o json`.
     #[arg(long, value_name = "OLD.json", conflicts_with = "existing")]
     compare: Option<PathBuf>,
@@ -89,12 +92,21 @@ impl CaseOptions {
         }
     }
 
-    /// The record of a new run, or of the one that this goes on with; `place` says what results may be mixed.
-    pub(super) fn record(&self, place: &str) -> Result<Record, RecordError> {
-        let folder = Record::folder();
+    /// The name of a new run, or of the one that this goes on with.
+    pub(super) fn run_name(&self) -> RunName {
         match &self.resume {
-            Some(run) => Record::resume(&folder, run, place),
-            None => Record::begin(&folder, place),
+            Some(run) => RunName::Interrupted(run.clone()),
+            None => RunName::New(Record::new_name()),
+        }
+    }
+
+    /// Tells how to go on with a run that ended early, where anything of it is kept.
+    pub(super) fn say_how_to_go_on(run: &RunName) {
+        if Record::is_kept(&Record::folder(), run.name()) {
+            complain(&format!(
+                "What was played is kept: go on by the same command with --resume {}",
+                run.name()
+            ));
         }
     }
 

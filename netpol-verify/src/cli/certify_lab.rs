@@ -1,6 +1,6 @@
 //! `certify --lab`: suites played in a virtual cluster on this machine.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -65,17 +65,8 @@ pub(super) enum CertifyLabError {
     Record(#[from] RecordError),
     #[error("waiting for signals: {0}")]
     Signal(#[source] std::io::Error),
-    #[error("interrupted; everything that was made is removed{}", resumable(.0.as_ref()))]
-    Interrupted(Option<PathBuf>),
-}
-
-fn resumable(record: Option<&PathBuf>) -> String {
-    let name = record
-        .and_then(|path| path.file_stem())
-        .map(|name| name.to_string_lossy());
-    name.map_or_else(String::new, |name| {
-        format!(". What was played is kept: go on by the same command with --resume {name}")
-    })
+    #[error("interrupted; everything that was made is removed")]
+    Interrupted,
 }
 
 impl CertifyLabError {
@@ -157,11 +148,10 @@ impl CertifyLabOptions {
         // Both before the work begins, which may block for a while before it first waits.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CertifyLabError::Signal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(CertifyLabError::Signal)?;
-        let path = what.record.path().map(PathBuf::from);
         tokio::select! {
             done = self.work(what) => done,
-            _ = interrupt.recv() => Err(CertifyLabError::Interrupted(path)),
-            _ = terminate.recv() => Err(CertifyLabError::Interrupted(path)),
+            _ = interrupt.recv() => Err(CertifyLabError::Interrupted),
+            _ = terminate.recv() => Err(CertifyLabError::Interrupted),
         }
     }
 

@@ -25,7 +25,7 @@ pub use play_all::{Results, play_all};
 pub use player::{Played, Player};
 pub use preset::{Cni, ParseCniError};
 pub use prober::{Decided, Planned, Prober};
-pub use record::{Record, RecordError};
+pub use record::{Record, RecordError, RunName};
 pub use run::{
     Labels, Recorder, check_intent, environment, kernel_release, lab_losses, load, losses, play, reported,
 };

@@ -54,19 +54,22 @@ pub(super) struct Learnt {
     leaks_in_vain: u32,
     overblocks_in_vain: u32,
     slowest: Duration,
+    /// Whether any budget was cut.
+    cut: bool,
 }
 
 impl Learnt {
     /// How long a step may still be wrong in this way.
-    pub(super) fn budget(&self, whole: Duration, doubts: Doubts) -> Duration {
+    pub(super) fn budget(&mut self, whole: Duration, doubts: Doubts) -> Duration {
         let hopeless = (!doubts.leak || self.leaks_in_vain >= IN_VAIN)
             && (!doubts.overblock || self.overblocks_in_vain >= IN_VAIN)
             && doubts.violation();
-        if hopeless {
-            whole.min(SHORT.max(self.slowest * 4))
-        } else {
-            whole
+        if !hopeless {
+            return whole;
         }
+        let short = whole.min(SHORT.max(self.slowest * 4));
+        self.cut |= short < whole;
+        short
     }
 
     /// A step came right after it had been wrong.
@@ -88,7 +91,7 @@ impl Learnt {
 
     /// Whether budgets were cut.
     pub(super) const fn is_short(&self) -> bool {
-        self.leaks_in_vain >= IN_VAIN || self.overblocks_in_vain >= IN_VAIN
+        self.cut
     }
 }
 
@@ -128,6 +131,11 @@ mod tests {
             ..LEAK
         };
         assert_eq!(learnt.budget(WHOLE, both), WHOLE);
+        assert!(learnt.is_short());
+        let mut lab = learnt;
+        lab.cut = false;
+        assert_eq!(lab.budget(Duration::ZERO, LEAK), Duration::ZERO);
+        assert!(!lab.is_short(), "nothing was taken from nothing");
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Player {
             for attempt in &rounds.attempts {
                 result.count(attempt);
                 if attempt.verdict.is_violation() && result.proof.is_none() {
-                    result.proof = Some(proof(number, attempt, &wanted.snapshot()));
+                    result.proof = Some(proof(&case.id, number, attempt, &wanted.snapshot()));
                 }
                 if attempt.verdict == Verdict::Inconclusive && result.doubt.is_none() {
                     result.doubt = Some(doubt(number, attempt));

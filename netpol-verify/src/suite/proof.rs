@@ -8,11 +8,14 @@ use crate::{
     report::{Proof, words},
 };
 
-/// The proof of a failure, with a manifest of what takes part in it.
-pub(super) fn proof(step: usize, attempt: &JudgedAttempt, snapshot: &Snapshot) -> Proof {
+/// The proof of a failure in a case, with a manifest of what takes part in it.
+pub(super) fn proof(case: &str, step: usize, attempt: &JudgedAttempt, snapshot: &Snapshot) -> Proof {
     Proof {
         step,
-        attempt: attempt.clone(),
+        attempt: JudgedAttempt {
+            stage: format!("{case} step {step}"),
+            ..attempt.clone()
+        },
         manifest: manifest(&[&attempt.from, &attempt.to], snapshot),
     }
 }

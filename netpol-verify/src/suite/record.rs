@@ -88,6 +88,24 @@ struct Line {
     result: CaseResult,
 }
 
+/// Under which name results are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunName {
+    /// Of a run that begins.
+    New(String),
+    /// Of one that was interrupted and is gone on with.
+    Interrupted(String),
+}
+
+impl RunName {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let (Self::New(name) | Self::Interrupted(name)) = self;
+        name
+    }
+}
+
 /// The record of a run.
 #[derive(Debug)]
 pub struct Record {
@@ -108,12 +126,25 @@ impl Record {
             .join("netpol-verify/runs")
     }
 
+    /// A name for a run: the minute, and a few letters that tell it from others.
+    #[must_use]
+    pub fn new_name() -> String {
+        let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M");
+        format!("{now}-{:04x}", crate::random::random() & 0xffff)
+    }
+
+    /// Whether a run of that name can be gone on with.
+    #[must_use]
+    pub fn is_kept(folder: &Path, run: &str) -> bool {
+        folder.join(format!("{run}.jsonl")).exists()
+    }
+
     /// A new record in a folder; `place` says what is certified.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn begin(folder: &Path, place: &str) -> Result<Self, RecordError> {
-        let path = folder.join(format!("{}.jsonl", name()));
+    pub fn begin(folder: &Path, run: &str, place: &str) -> Result<Self, RecordError> {
+        let path = folder.join(format!("{run}.jsonl"));
         let failed = |source| RecordError::File {
             path: path.clone(),
             source,
@@ -134,6 +165,18 @@ impl Record {
             file,
             known: HashMap::new(),
         })
+    }
+
+    /// The record of a run that begins, or that is gone on with.
+    ///
+    /// # Errors
+    /// As [`Self::begin`] and [`Self::resume`].
+    pub fn open(name: &RunName, place: &str) -> Result<Self, RecordError> {
+        let folder = Self::folder();
+        match name {
+            RunName::New(run) => Self::begin(&folder, run, place),
+            RunName::Interrupted(run) => Self::resume(&folder, run, place),
+        }
     }
 
     /// Takes up an interrupted run.
@@ -188,12 +231,6 @@ impl Record {
         Ok(Self { path, file, known })
     }
 
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> Option<&Path> {
-        Some(&self.path)
-    }
-
     /// The result of a case, where it was played and is the same case still.
     #[must_use]
     pub fn result(&self, suite: &Suite, case: &Case) -> Option<&CaseResult> {
@@ -240,12 +277,6 @@ fn write(file: &mut File, path: &Path, value: &impl Serialize) -> Result<(), Rec
     })
 }
 
-/// Runs are told apart by the minute and a few letters.
-fn name() -> String {
-    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M");
-    format!("{now}-{:04x}", crate::random::random() & 0xffff)
-}
-
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let stems = entries.filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_owned()));
@@ -263,11 +294,10 @@ mod tests {
         let suites = suites("e2e").unwrap();
         let suite = suites.first().unwrap();
         let (first, second) = (&suite.cases[0], &suite.cases[1]);
-        let mut record = Record::begin(folder.path(), "here").unwrap();
+        let mut record = Record::begin(folder.path(), "one", "here").unwrap();
         let result = CaseResult::new("e2e", &first.id, &first.title, true);
         record.keep(suite, first, &result).unwrap();
-        let path = record.path().unwrap().to_owned();
-        let run = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let (path, run) = (folder.path().join("one.jsonl"), "one".to_owned());
         drop(record);
 
         let elsewhere = Record::resume(folder.path(), &run, "there").unwrap_err();
@@ -293,12 +323,11 @@ mod tests {
     #[test]
     fn a_damaged_record_is_said_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
-        let record = Record::begin(folder.path(), "here").unwrap();
-        let path = record.path().unwrap().to_owned();
-        let run = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        drop(Record::begin(folder.path(), "one", "here").unwrap());
+        let (path, run) = (folder.path().join("one.jsonl"), "one");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{text}nonsense\nmore\n")).unwrap();
-        let error = Record::resume(folder.path(), &run, "here").unwrap_err();
+        let error = Record::resume(folder.path(), run, "here").unwrap_err();
         assert!(error.to_string().contains("line 2"), "{error}");
     }
 }

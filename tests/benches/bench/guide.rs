@@ -87,7 +87,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// The same paths by sockets in the pods' namespaces, as a connect tester does; the time, and which were open.
-async fn by_connects(stand: &Stand, asked: &[Attempt]) -> Result<(Duration, Vec<bool>)> {
+pub(crate) async fn by_connects(stand: &Stand, asked: &[Attempt]) -> Result<(Duration, Vec<bool>)> {
     let clients: Vec<(NetnsPath, Attempt)> = asked
         .iter()
         .filter_map(|attempt| {

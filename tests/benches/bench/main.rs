@@ -1,7 +1,7 @@
 //! What netpol-verify costs and how fast it answers, measured on this machine: `cargo xtask bench`.
 //!
 //! Figures, not tests: nothing here fails because a machine is slow. Words on the command line choose parts:
-//! `classifiers`, `ring`, `guide`, `latency`, `oracle`, and of a cluster's parts `sensor`, `bus`, `verifier`, `end-to-end`;
+//! `classifiers`, `ring`, `guide`, `suites`, `latency`, `oracle`, and of a cluster's parts `sensor`, `bus`, `verifier`, `end-to-end`;
 //! none means all.
 
 mod bus;
@@ -15,6 +15,7 @@ mod ring;
 mod sensor;
 mod spread;
 mod storm;
+mod suites;
 mod verifier;
 
 use std::fs;
@@ -48,6 +49,9 @@ fn main() -> Result<()> {
     }
     if wants("guide") {
         guide::run()?;
+    }
+    if wants("suites") {
+        suites::run()?;
     }
     if wants("latency") {
         latency::run()?;

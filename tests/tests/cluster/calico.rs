@@ -39,3 +39,21 @@ fn calico_enforces_while_felix_lives_and_what_it_left_when_it_dies() -> Result<(
     testbed.assert_clean()?;
     testbed.start_felix("2")
 }
+
+/// Cases that change policies, labels, pods and namespaces, and those about blocks: an enforcer that works passes them, by the
+/// cluster's own addresses.
+#[test]
+fn calico_passes_cases_that_change_everything() -> Result<()> {
+    let testbed = Testbed::find()?;
+    let words = [
+        "--suite",
+        "cyclonus",
+        "--filter",
+        "CY-19*",
+        "--filter",
+        "peer-ipblock,CY-02*",
+    ];
+    let ended = testbed.certify(&words)?.end()?;
+    ended.expect(0, "Enforced")?;
+    testbed.assert_clean()
+}

@@ -8,6 +8,8 @@ mod attachment;
 mod bus_nats;
 // Rights and certificates of that server, questions to sensors, garbage.
 mod bus_nats_hostile;
+// `certify --lab`: every case of every suite, features, and runs that are interrupted.
+mod certify_lab;
 // Whether a real API server may be read: credentials, rights, servers that are silent or gone.
 mod cluster_access;
 // What `certify --existing` refuses before anything is made.
