@@ -8,6 +8,7 @@ mod chart;
 mod cluster;
 mod command;
 mod demo;
+mod faults;
 mod fuzz_oracle;
 mod generate;
 mod go;
@@ -29,7 +30,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    about = "The developers' door: demo, test, build-ebpf, lint, generate, chart, image, cluster, bench, fuzz-oracle"
+    about = "The developers' door: demo, test, build-ebpf, lint, generate, chart, image, cluster, bench, faults, fuzz-oracle"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -59,9 +60,11 @@ enum Task {
     },
     /// Runs the benchmarks and prints the machine's facts beside them (root)
     Bench {
-        /// Only these: classifiers, ring, guide, suites, latency, oracle (which needs no root), sensor, bus, verifier, end-to-end
+        /// Only these: classifiers, ring, guide, suites, latency, oracle (which needs no root), sensor, bus, verifier, end-to-end, false-alarms
         parts: Vec<String>,
     },
+    /// Plays every fault of the lab's catalogue on real packets and prints which were caught (root)
+    Faults(faults::Options),
     /// Compares the policy engine with the literal reading on many random clusters
     FuzzOracle(fuzz_oracle::Options),
 }
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Task::Image(options) => image::run(&options).map(drop),
         Task::Cluster { step } => cluster::run(&step),
         Task::Bench { parts } => bench::run(&parts),
+        Task::Faults(options) => faults::run(&options),
         Task::FuzzOracle(options) => fuzz_oracle::run(&options),
     };
     match done {

@@ -23,7 +23,7 @@ use crate::{
     lab::{
         RuntimeDir,
         enforcer::{EnforcerSpec, ParseEnforcerError},
-        fault::Fault,
+        fault::{Fault, FaultClass},
         residue,
         state::{DEFAULT_LAB, LabLock, LabState, StateError},
         topology::{Plan, Plugins, TopologyError, VirtualCluster},
@@ -117,7 +117,14 @@ pub(super) fn main(arguments: LabArguments) -> ExitCode {
 }
 
 fn list_faults() -> io::Result<()> {
-    let lines = Fault::ALL.map(|fault| format!("{:<28}{}", fault.id(), fault.describe()));
+    let mut lines = Vec::new();
+    for class in FaultClass::ALL {
+        lines.push(format!("{class:?}: {}", class.title()));
+        lines.extend(
+            Fault::of_class(class)
+                .map(|fault| format!("  {:<30}{:<11}{}", fault.id(), fault.harm(), fault.describe())),
+        );
+    }
     say(&lines.join("\n"))
 }
 

@@ -33,5 +33,5 @@ pub use follow::{Follow, FollowError};
 pub use inside::{InsideError, Interface, NetnsPath, OpenNetns, inside};
 pub use object::{EMBEDDED, LoadError, Object, abi_version};
 pub use options::Options;
-pub use probe::{Probe, ProbeError, ProbeSocket, Sent};
+pub use probe::{Probe, ProbeError, ProbeSocket, Sent, Tunnel};
 pub use service::{Mode, Sensor, SensorError};

@@ -1,6 +1,7 @@
 //! Scenarios and conformance cases as data, and the runner: build, apply a stage, probe, judge, report.
 
 pub mod cases;
+mod crafted;
 mod judged;
 mod lab_scene;
 mod pairs;
@@ -18,6 +19,7 @@ mod scene;
 mod selection;
 mod stand;
 
+pub use crafted::Crafted;
 pub use judged::{Label, labelled, line};
 pub use lab_scene::LabScene;
 pub use pairs::{Attempt, attempts, can_probe, deciders};

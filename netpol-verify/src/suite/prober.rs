@@ -11,7 +11,7 @@ use crate::{
     flow::{InFlight, Next, Outcome, Tracker, Window},
     net::{AttemptKey, Clock, KernelTime, Netns, NetnsCookie},
     observe::{Damage, Decoder},
-    sensor::{Probe, ProbeError, ProbeSocket, Sensor},
+    sensor::{Probe, ProbeError, ProbeSocket, Sensor, Tunnel},
 };
 
 /// How long open probes are looked at without a pause.
@@ -59,6 +59,8 @@ struct Open<'a> {
     plan: &'a Planned,
     key: AttemptKey,
     packet: Vec<u8>,
+    /// What goes on the wire in the probe's place, and what names it there.
+    carrier: Option<(Probe, AttemptKey)>,
     flight: InFlight,
 }
 
@@ -116,17 +118,37 @@ impl Prober {
     /// A packet cannot be built. A probe that the kernel refuses to send is no error: it did not leave, and its outcome
     /// says so.
     pub async fn run(&mut self, planned: &[Planned]) -> Result<Vec<Decided>, ProbeError> {
+        self.run_through(planned, None).await
+    }
+
+    /// As [`Self::run`], with every packet inside a tunnel, where one is given.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_through(
+        &mut self,
+        planned: &[Planned],
+        tunnel: Option<Tunnel>,
+    ) -> Result<Vec<Decided>, ProbeError> {
         let mut decided: Vec<Option<Decided>> = vec![None; planned.len()];
         let mut open = Vec::new();
         // Announcements of pods that came just now.
         self.pump();
         for (index, plan) in planned.iter().enumerate() {
-            let packet = plan.probe.packet()?;
+            let inner = plan.probe.packet()?;
+            let (packet, carrier) = match tunnel {
+                None => (inner, None),
+                Some(tunnel) => {
+                    let carried = tunnel.wrap(&inner)?;
+                    (carried.packet, Some((carried.carrier, carried.key)))
+                }
+            };
             let mut attempt = Open {
                 index,
                 plan,
                 key: plan.probe.key(),
                 packet,
+                carrier,
                 flight: InFlight::new(Clock.now(), GIVE_UP),
             };
             self.send(&mut attempt).await;
@@ -193,6 +215,10 @@ impl Prober {
     /// Sends a packet and takes in what is seen of it at once.
     async fn send(&mut self, attempt: &mut Open<'_>) {
         attempt.flight.sent(Clock.now());
+        self.tracker.expect(attempt.key);
+        if let Some((_, carrier)) = &attempt.carrier {
+            self.tracker.expect_as(*carrier, attempt.key);
+        }
         self.hand_over(attempt);
         self.sensor.flush().await;
         self.pump();
@@ -203,7 +229,9 @@ impl Prober {
             tracing::warn!(source = %attempt.plan.source.cookie, "No probe socket is open in the source's namespace.");
             return;
         };
-        if let Err(error) = socket.send_packet(&attempt.plan.probe, &attempt.packet) {
+        let carrier = attempt.carrier.as_ref().map(|(probe, _)| probe);
+        let on_the_wire = carrier.unwrap_or(&attempt.plan.probe);
+        if let Err(error) = socket.send_packet(on_the_wire, &attempt.packet) {
             tracing::debug!(%error, "A probe did not leave.");
         }
     }

@@ -9,7 +9,7 @@ use std::{
 use super::{
     judged,
     pairs::{Attempt, attempts, can_probe, deciders},
-    prober::{Planned, Prober},
+    prober::{Decided, Planned, Prober},
     scenario::ProbePattern,
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     net::{Netns, NodeId},
     observe::Decoder,
     policy::{PolicySet, compile},
-    sensor::{Mode, NetnsPath, Options, Pods, Probe, ProbeError, ProbeSocket, Sensor, SensorError},
+    sensor::{Mode, NetnsPath, Options, Pods, Probe, ProbeError, ProbeSocket, Sensor, SensorError, Tunnel},
 };
 
 /// The environment cannot run the lab: exit code 4, never a verdict.
@@ -373,7 +373,20 @@ impl Stand {
         Ok(result)
     }
 
-    fn plan(&mut self, attempt: &Attempt) -> Option<Planned> {
+    /// Sends one planned probe and waits for what becomes of it.
+    pub(super) async fn run_planned(
+        &mut self,
+        planned: &Planned,
+        tunnel: Option<Tunnel>,
+    ) -> Result<Option<Decided>, StandError> {
+        let decided = self
+            .prober
+            .run_through(std::slice::from_ref(planned), tunnel)
+            .await?;
+        Ok(decided.into_iter().next())
+    }
+
+    pub(super) fn plan(&mut self, attempt: &Attempt) -> Option<Planned> {
         let source = *self.cookies.get(&attempt.from)?;
         let destination = self.cookies.get(&attempt.to).copied();
         self.next_port += 1;
@@ -393,7 +406,7 @@ impl Stand {
         })
     }
 
-    fn path(&self, attempt: &Attempt) -> Path {
+    pub(super) fn path(&self, attempt: &Attempt) -> Path {
         let node = |name| self.cluster.pod(name).map(|pod| pod.node.as_str());
         match (node(&attempt.from), node(&attempt.to)) {
             (Some(from), Some(to)) if from == to => Path::SameNode,
@@ -412,6 +425,11 @@ impl Stand {
         let removed = self.cluster.remove().await;
         stopped?;
         Ok(removed?)
+    }
+
+    /// Lets another enforcer take over from now on, and hands back the one before. Its rules stay until they are replaced.
+    pub const fn change_enforcer(&mut self, enforcer: AnyEnforcer) -> AnyEnforcer {
+        std::mem::replace(&mut self.enforcer, enforcer)
     }
 
     /// Ends the watch and hands back what stays: the cluster and what it holds. The enforcer's rules stay in place.

@@ -1,12 +1,13 @@
 //! What netpol-verify costs and how fast it answers, measured on this machine: `cargo xtask bench`.
 //!
 //! Figures, not tests: nothing here fails because a machine is slow. Words on the command line choose parts:
-//! `classifiers`, `ring`, `guide`, `suites`, `latency`, `oracle`, and of a cluster's parts `sensor`, `bus`, `verifier`, `end-to-end`;
-//! none means all.
+//! `classifiers`, `ring`, `guide`, `suites`, `latency`, `oracle`, and of a cluster's parts `sensor`, `bus`, `verifier`, `end-to-end`,
+//! `false-alarms`; none means all.
 
 mod bus;
 mod classifiers;
 mod end_to_end;
+mod false_alarms;
 mod guide;
 mod latency;
 mod oracle;
@@ -67,6 +68,9 @@ fn main() -> Result<()> {
     }
     if wants("end-to-end") {
         end_to_end::run()?;
+    }
+    if wants("false-alarms") {
+        false_alarms::run()?;
     }
     Ok(())
 }

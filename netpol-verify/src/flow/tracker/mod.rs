@@ -48,6 +48,8 @@ pub struct Tracker {
     order: VecDeque<AttemptKey>,
     /// A datagram's answer says whom it is for, not what it answers.
     datagrams: Datagrams,
+    /// Our own probes, by the numbers that we drew for them: those name a probe whose source was rewritten on its way.
+    ours: HashMap<(Protocol, u32), AttemptKey>,
     nodes: Nodes,
     /// How we call ourselves, by which sensors tell our calls from others'; `None`: their clock is ours.
     name: Option<String>,
@@ -69,6 +71,7 @@ impl Tracker {
             traces: HashMap::new(),
             order: VecDeque::new(),
             datagrams: Datagrams::default(),
+            ours: HashMap::new(),
             nodes: Nodes::default(),
             name: None,
             kept: kept.max(1),
@@ -148,6 +151,23 @@ impl Tracker {
         self.nodes.get_mut(node).damage(records);
     }
 
+    /// A probe of ours is sent. Its number is random and ours, so whatever carries it is the probe, under whatever source: a
+    /// node that rewrites its pods' addresses (masquerade) must hide neither a delivery nor a drop. Until it is forgotten.
+    pub fn expect(&mut self, key: AttemptKey) {
+        self.ours.insert((key.protocol, key.discriminator), key);
+    }
+
+    /// The same of what carries a probe of ours inside: it is the probe as long as nobody has unpacked it.
+    pub fn expect_as(&mut self, carrier: AttemptKey, key: AttemptKey) {
+        self.ours.insert((carrier.protocol, carrier.discriminator), key);
+    }
+
+    /// The name of an attempt, whoever its source is said to be here.
+    fn name_of(&self, key: AttemptKey) -> AttemptKey {
+        let ours = self.ours.get(&(key.protocol, key.discriminator));
+        *ours.unwrap_or(&key)
+    }
+
     /// Takes a sighting; tells the attempt it belongs to.
     pub fn sighting(&mut self, node: NodeId, sighting: Sighting) -> Option<AttemptKey> {
         let Sighting {
@@ -164,6 +184,7 @@ impl Tracker {
         }
         match packet {
             Packet::First { key, to } => {
+                let key = self.name_of(key);
                 self.forward(key, time, netns, ifindex, at, to);
                 Some(key)
             }
@@ -173,20 +194,29 @@ impl Tracker {
                 if let Some(asked) = answered {
                     self.back(asked, time, netns, ifindex, &at, AnswerSeen::Datagram);
                 }
+                let named = self.name_of(key);
                 if answered.is_none() {
-                    self.datagrams.asked(key, to);
-                    self.forward(key, time, netns, ifindex, at, to);
+                    if named == key {
+                        self.datagrams.asked(key, to);
+                    }
+                    self.forward(named, time, netns, ifindex, at, to);
                 }
-                Some(answered.unwrap_or(key))
+                Some(answered.unwrap_or(named))
             }
-            Packet::Answer { kind, to, from: _ } => self.traces.contains_key(&to).then(|| {
-                self.back(to, time, netns, ifindex, &at, AnswerSeen::Tcp(kind));
-                to
-            }),
-            Packet::Error { about, code } => self.traces.contains_key(&about).then(|| {
-                self.back(about, time, netns, ifindex, &at, AnswerSeen::Unreachable(code));
-                about
-            }),
+            Packet::Answer { kind, to, from: _ } => {
+                let to = self.name_of(to);
+                self.traces.contains_key(&to).then(|| {
+                    self.back(to, time, netns, ifindex, &at, AnswerSeen::Tcp(kind));
+                    to
+                })
+            }
+            Packet::Error { about, code } => {
+                let about = self.name_of(about);
+                self.traces.contains_key(&about).then(|| {
+                    self.back(about, time, netns, ifindex, &at, AnswerSeen::Unreachable(code));
+                    about
+                })
+            }
             Packet::Other => None,
         }
     }
@@ -276,6 +306,9 @@ impl Tracker {
     /// Lets go of an attempt that has been judged.
     pub fn forget(&mut self, key: &AttemptKey) {
         self.traces.remove(key);
+        if self.ours.remove(&(key.protocol, key.discriminator)).is_some() {
+            self.ours.retain(|_, ours| ours != key);
+        }
         if key.protocol == Protocol::Udp {
             self.datagrams.forget(key);
         }
@@ -284,3 +317,5 @@ impl Tracker {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_rewritten;

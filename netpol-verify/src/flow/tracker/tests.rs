@@ -10,12 +10,12 @@ use crate::{
     observe::{AnswerKind, DropClass, Dropped, Packet, Sighting, Where},
 };
 
-const NODE: NodeId = NodeId(0);
-const A: Netns = Netns {
+pub(super) const NODE: NodeId = NodeId(0);
+pub(super) const A: Netns = Netns {
     node: NODE,
     cookie: NetnsCookie(1),
 };
-const B: Netns = Netns {
+pub(super) const B: Netns = Netns {
     node: NODE,
     cookie: NetnsCookie(2),
 };
@@ -27,11 +27,11 @@ fn origin(node: &str, session: u64) -> Origin {
     }
 }
 
-fn address(text: &str) -> SocketAddr {
+pub(super) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-fn key(protocol: Protocol, source: &str, discriminator: u32) -> AttemptKey {
+pub(super) fn key(protocol: Protocol, source: &str, discriminator: u32) -> AttemptKey {
     AttemptKey {
         protocol,
         source: address(source),
@@ -39,7 +39,7 @@ fn key(protocol: Protocol, source: &str, discriminator: u32) -> AttemptKey {
     }
 }
 
-fn tracker() -> Tracker {
+pub(super) fn tracker() -> Tracker {
     let mut tracker = Tracker::new(Patience {
         silence: Duration::from_nanos(100),
         reply: Duration::from_nanos(50),
@@ -67,7 +67,7 @@ fn watched(node: &str, netns: NetnsCookie, since: u64) -> Announcement {
     }
 }
 
-fn sighting(time: u64, netns: Netns, at: Where, packet: Packet) -> Sighting {
+pub(super) fn sighting(time: u64, netns: Netns, at: Where, packet: Packet) -> Sighting {
     Sighting {
         time: KernelTime(time),
         netns: netns.cookie,
@@ -78,11 +78,11 @@ fn sighting(time: u64, netns: Netns, at: Where, packet: Packet) -> Sighting {
     }
 }
 
-fn first(key: AttemptKey, to: &str) -> Packet {
+pub(super) fn first(key: AttemptKey, to: &str) -> Packet {
     Packet::First { key, to: address(to) }
 }
 
-fn batch(sequence: u64, drained_at: u64, records: usize) -> Batch {
+pub(super) fn batch(sequence: u64, drained_at: u64, records: usize) -> Batch {
     Batch {
         origin: origin("n", 1),
         sequence,
@@ -94,7 +94,7 @@ fn batch(sequence: u64, drained_at: u64, records: usize) -> Batch {
     }
 }
 
-fn window(started: u64) -> Window {
+pub(super) fn window(started: u64) -> Window {
     Window {
         source: A,
         destination: Some(B),

@@ -15,6 +15,7 @@
 
 mod any;
 mod command;
+pub(crate) mod engine;
 mod error;
 mod escape;
 mod external;
@@ -23,6 +24,7 @@ mod external_tests;
 mod iptables;
 mod nftables;
 mod render;
+mod render_engine;
 mod render_iptables;
 pub(crate) mod rules;
 mod tc;

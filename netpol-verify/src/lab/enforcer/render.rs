@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::rules::{Gate, Refusal, Scope, Table};
+use super::{
+    render_engine::{after_gates, before_gates, between_gates, other_hooks},
+    rules::{Gate, Refusal, Scope, Table},
+};
 use crate::{
     cluster::Action,
     lab::literal::{Origin, Peers, PortRange, Ports, Ruling, Way},
@@ -33,7 +36,7 @@ pub(super) fn removal() -> String {
 ///
 /// An accepted egress goes *back*, so that ingress is still asked when both pods share the node.
 /// The node itself sends by the output hook and is thereby exempt (R21).
-pub(super) fn render(table: &Table) -> String {
+pub(super) fn render(table: &Table, bridged: bool) -> String {
     let mut text = removal();
     let mut chains = Chains::default();
     let mut maps: BTreeMap<(Hook, Family), BTreeMap<IpAddr, String>> = BTreeMap::new();
@@ -81,20 +84,26 @@ pub(super) fn render(table: &Table) -> String {
             set(&nets)
         );
     }
-    // Connections that were let through stay, as R27 leaves it to the implementation; so do ICMP errors about them.
-    text.push_str("\t\tct state established,related accept\n");
+    text.push_str(&before_gates(table));
     for way in [Way::Egress, Way::Ingress] {
-        let own = if way == Way::Egress { "saddr" } else { "daddr" };
-        text.push_str(&dispatch(&maps, Hook::Forwarded(way), own));
+        if table.engine.asks_gates {
+            let own = if way == Way::Egress { "saddr" } else { "daddr" };
+            text.push_str(&dispatch(&maps, Hook::Forwarded(way), own));
+        }
+        if way == Way::Egress {
+            text.push_str(&between_gates(table));
+        }
     }
+    text.push_str(&after_gates(table));
     text.push_str("\t}\n");
     let local = dispatch(&maps, Hook::Local, "saddr");
-    if !local.is_empty() {
+    if !local.is_empty() && table.engine.asks_gates {
         text.push_str("\tchain local {\n\t\ttype filter hook input priority filter; policy accept;\n");
         text.push_str("\t\tct state established,related accept\n");
         text.push_str(&local);
         text.push_str("\t}\n");
     }
+    text.push_str(&other_hooks(table, bridged));
     text.push_str("}\n");
     text
 }
@@ -360,7 +369,7 @@ pub(super) fn by_family(addresses: &[IpAddr]) -> BTreeMap<Family, Vec<IpNet>> {
 }
 
 /// A set of networks of one family, without overlaps: nft refuses them in an anonymous set.
-fn set(nets: &[IpNet]) -> String {
+pub(super) fn set(nets: &[IpNet]) -> String {
     let nets: Vec<String> = IpNet::aggregate(&nets.to_vec())
         .iter()
         .map(|net| {
@@ -374,7 +383,7 @@ fn set(nets: &[IpNet]) -> String {
     format!("{{ {} }}", nets.join(", "))
 }
 
-const fn keyword(family: Family) -> &'static str {
+pub(super) const fn keyword(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "ip",
         Family::Ipv6 => "ip6",
@@ -466,10 +475,11 @@ mod tests {
     }
 
     fn rendered(gates: Vec<Gate>) -> String {
-        render(&Table {
+        let table = Table {
             gates,
-            without_entries: Vec::new(),
-        })
+            ..Table::default()
+        };
+        render(&table, false)
     }
 
     #[test]

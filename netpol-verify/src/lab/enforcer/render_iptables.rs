@@ -395,7 +395,7 @@ mod tests {
                 baseline: Vec::new(),
                 refusal: Refusal::Drop,
             }],
-            without_entries: Vec::new(),
+            ..Table::default()
         }
     }
 

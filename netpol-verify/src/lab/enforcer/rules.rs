@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::engine::Engine;
 use crate::{
     cluster::ObjectName,
     lab::{
@@ -15,10 +16,28 @@ use crate::{
 pub(crate) struct NodePlan {
     /// The node's name.
     pub(crate) node: String,
-    /// Whether bridged packets are shown to the rules; `None` where there is no bridge to set it for.
-    pub(crate) bridge_filter: Option<bool>,
+    /// Of which family bridged packets are shown to the rules; `None` where there is no bridge to set it for.
+    pub(crate) bridge_filter: Option<BridgeFilter>,
     /// The table; `None` when the engine is not there.
     pub(crate) table: Option<Table>,
+}
+
+/// Of which family bridged packets are shown to the rules (`bridge-nf-call-iptables`, `bridge-nf-call-ip6tables`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BridgeFilter {
+    /// IPv4.
+    pub(crate) ipv4: bool,
+    /// IPv6.
+    pub(crate) ipv6: bool,
+}
+
+/// The node's end of a pod's link, and what the pod may send from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PodLink {
+    /// The interface on the node.
+    pub(crate) interface: String,
+    /// The pod's addresses.
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// The rules of one node.
@@ -28,6 +47,10 @@ pub(crate) struct Table {
     pub(crate) gates: Vec<Gate>,
     /// Clients on the node whose flows get no entry, so that replies to them are dropped.
     pub(crate) without_entries: Vec<IpAddr>,
+    /// The links of the pods on the node.
+    pub(crate) links: Vec<PodLink>,
+    /// How packets are treated besides.
+    pub(crate) engine: Engine,
 }
 
 /// One direction of one pod that policies speak about: `admin` is asked first, then `accepts` and `refusal` where NetworkPolicies
@@ -94,10 +117,14 @@ pub(crate) fn plan(world: &World) -> Vec<NodePlan> {
                 .collect();
             NodePlan {
                 node: node.name.clone(),
-                bridge_filter: node.bridge.is_some().then_some(true),
+                bridge_filter: node.bridge.is_some().then_some(BridgeFilter {
+                    ipv4: true,
+                    ipv6: true,
+                }),
                 table: Some(Table {
                     gates,
-                    without_entries: Vec::new(),
+                    links: links(world, &node.name),
+                    ..Table::default()
                 }),
             }
         })
@@ -118,4 +145,16 @@ fn gate(pod: &PodPostures, way: Way, posture: &Posture) -> Gate {
         baseline: posture.baseline.clone(),
         refusal: Refusal::Drop,
     }
+}
+
+/// The links of the pods on a node; a pod in the node's own network has none.
+fn links(world: &World, node: &str) -> Vec<PodLink> {
+    let local = world.pods.iter().filter(|lab| lab.node == node);
+    local
+        .filter(|lab| !lab.pod.host_network && !lab.host_interface.is_empty())
+        .map(|lab| PodLink {
+            interface: lab.host_interface.clone(),
+            addresses: lab.pod.ips.clone(),
+        })
+        .collect()
 }

@@ -1,11 +1,27 @@
-//! Ways in which real CNIs failed, as named changes to the rules of the lab's own enforcer.
+//! Ways in which real CNIs failed, as named changes to the lab's own enforcer.
 //!
-//! Each is told twice and independently: `mutation` changes the rules, and [`touched`]
-//! says by the literal reading which attempts that must flip. A test on real packets holds the two together.
+//! ```text
+//!  what the enforcer is told -> memory, misread (what it takes the cluster to be) -> rules -> gates, accepts, engine -> nft
+//! ```
+//!
+//! Each is told twice and independently: once as what it does to the enforcer, and [`Prediction`] says by the literal reading which
+//! attempts must flip. A test on real packets holds the two together. `catalogue` is the list; a family of mechanisms has a
+//! folder. Nothing outside the lab knows a fault: what is judged are packets.
 
+mod accepts;
+mod attempt;
 mod catalogue;
-mod mutation;
+mod engine;
+mod entry;
+mod gates;
+mod memory;
+mod misread;
+mod policies;
 mod prediction;
+mod wrong;
 
-pub use catalogue::{Fault, FaultClass, ParseFaultError};
-pub use prediction::{Effect, touched};
+pub use attempt::Question;
+pub use entry::{Fault, FaultClass, Harm, ParseFaultError, Shown};
+pub(crate) use memory::Memory;
+pub use prediction::{Effect, Prediction};
+pub(crate) use wrong::plans;

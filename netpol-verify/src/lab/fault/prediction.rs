@@ -1,18 +1,13 @@
 //! Which attempts a fault flips, by the literal reading; knows nothing of rules and their text.
 
-use std::sync::Arc;
-
-use super::Fault;
-use crate::{
-    cluster::{ObjectName, Snapshot},
-    lab::{
-        LabPod, World,
-        literal::{Party, Reading, Way, isolating, permits, without_rules},
-    },
-    net::{Family, Protocol},
+use super::{
+    Fault, Question,
+    attempt::{Attempt, OPEN, Sides},
+    entry::How,
 };
+use crate::{cluster::Snapshot, lab::World};
 
-/// What a fault makes of an attempt.
+/// What the fault makes of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// It is denied and delivered.
@@ -24,164 +19,80 @@ pub enum Effect {
     },
     /// It is allowed and dropped.
     Overblock,
-    /// It is allowed and delivered, and the answer is lost.
+    /// It is allowed and delivered, and the answer is lost. Where nobody answers (UDP and SCTP without a server), there is no
+    /// answer to lose, and the attempt stays as it is.
     ReplyLost,
 }
 
-/// What the fault makes of an attempt between two pods by their first addresses of the family; nothing when it
-/// does not touch it, or when the specification leaves the attempt open.
-///
-/// - `startup-reply-lost` touches what an egress-isolated pod is allowed to open: its egress side makes the flow's
-///   entry, and the request left before that side was there. Where nobody answers (UDP and SCTP without a server),
-///   there is no answer to lose, and the attempt stays as it is.
-/// - `retransmitted-syn-accepted` touches TCP only.
-#[must_use]
-pub fn touched(
+/// What a fault makes of an attempt's two sides, or of the whole of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    Sides(Sides),
+    Effect(Option<Effect>),
+}
+
+impl From<Sides> for Made {
+    fn from(sides: Sides) -> Self {
+        Self::Sides(sides)
+    }
+}
+
+/// What a fault does to a cluster as it stands, by the literal reading.
+pub struct Prediction<'a> {
     fault: Fault,
-    world: &World,
-    from: &ObjectName,
-    to: &ObjectName,
-    family: Family,
-    protocol: Protocol,
-    port: u16,
-) -> Option<Effect> {
-    let attempt = Attempt {
-        world,
-        from: world.pod(from)?,
-        to: world.pod(to)?,
-        family,
-        protocol,
-        port,
-    };
-    let required = attempt.sides(&world.snapshot)?;
-    let denied = required != OPEN;
-    let same_node = attempt.from.node == attempt.to.node;
-    let made = match fault {
-        Fault::NoEngine => OPEN,
-        Fault::EgressUnsupported => Sides {
-            egress: true,
-            ..required
-        },
-        Fault::SameNodeOnly => required.unless(!same_node),
-        Fault::OneNodeEngineDead => {
-            let dead = world.nodes.last().map(|node| node.name.as_str());
-            Sides {
-                egress: required.egress || dead == Some(attempt.from.node.as_str()),
-                ingress: required.ingress || dead == Some(attempt.to.node.as_str()),
-            }
-        }
-        Fault::RetransmittedSynAccepted => {
-            let both_nodes = !same_node && !required.egress && !required.ingress;
-            return (denied && protocol == Protocol::Tcp).then_some(Effect::LeakOnRetransmission {
-                nth: if both_nodes { 2 } else { 1 },
-            });
-        }
-        Fault::ExceptIgnored => attempt.sides(&without_exceptions(&world.snapshot))?,
-        Fault::OtherFamilyOpen => required.unless(family == Family::Ipv6),
-        Fault::DenyBeatsAllow => Sides {
-            egress: required.egress && !attempt.bare_denial(Way::Egress),
-            ingress: required.ingress && !attempt.bare_denial(Way::Ingress),
-        },
-        Fault::BridgeNfOff => {
-            let bridged = world
-                .node(&attempt.from.node)
-                .is_some_and(|node| node.bridge.is_some());
-            required.unless(same_node && bridged)
-        }
-        Fault::StartupReplyLost => {
-            let isolated = !isolating(&world.snapshot, &attempt.from.pod, Way::Egress).is_empty();
-            return (!denied && isolated).then_some(Effect::ReplyLost);
-        }
-    };
-    match (denied, made == OPEN) {
-        (true, true) => Some(Effect::Leak),
-        (false, false) => Some(Effect::Overblock),
-        (true, false) | (false, true) => None,
-    }
-}
-
-/// Whether each side lets an attempt through.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Sides {
-    egress: bool,
-    ingress: bool,
-}
-
-const OPEN: Sides = Sides {
-    egress: true,
-    ingress: true,
-};
-
-impl Sides {
-    const fn unless(self, open: bool) -> Self {
-        if open { OPEN } else { self }
-    }
-}
-
-struct Attempt<'a> {
     world: &'a World,
-    from: &'a LabPod,
-    to: &'a LabPod,
-    family: Family,
-    protocol: Protocol,
-    port: u16,
+    told: &'a [Snapshot],
+    /// The cluster as the fault has it, where that is another one.
+    reread: Option<Snapshot>,
 }
 
-impl<'a> Attempt<'a> {
-    fn party(&self, lab: &'a LabPod) -> Option<Party<'a>> {
-        let address = lab
-            .pod
-            .ips
-            .iter()
-            .copied()
-            .find(|address| Family::of(*address) == self.family)?;
-        Some(Party::Pod {
-            pod: &lab.pod,
-            address: Some(address),
-        })
-    }
-
-    /// What the policies of that snapshot require.
-    fn sides(&self, snapshot: &Snapshot) -> Option<Sides> {
-        let (from, to) = (self.party(self.from)?, self.party(self.to)?);
-        match permits(snapshot, from, to, self.protocol, self.port) {
-            Reading::Permitted => Some(OPEN),
-            Reading::Refused { egress, ingress } => Some(Sides {
-                egress: !egress,
-                ingress: !ingress,
-            }),
-            Reading::Undefined(_) => None,
+impl<'a> Prediction<'a> {
+    /// Of an enforcer that was told these snapshots since its start, oldest first; the last is how the cluster stands. None
+    /// means that it was told only that.
+    #[must_use]
+    pub fn new(fault: Fault, world: &'a World, told: &'a [Snapshot]) -> Self {
+        let snapshot = &world.snapshot;
+        let reread = match fault.how() {
+            How::Gates(_) | How::Engine(_) => None,
+            How::Accepts(fault) => Some(fault.rewritten(snapshot)),
+            How::Ports(misreading) => Some(misreading.reread(snapshot)),
+            How::Peers(misreading) => Some(misreading.reread(snapshot)),
+            How::Selectors(misreading) => Some(misreading.reread(snapshot)),
+            How::Policies(misreading) => Some(misreading.reread(snapshot)),
+            How::Pods(misreading) => Some(misreading.reread(snapshot)),
+            How::Memory(fault) => Some(fault.remembered(told, snapshot)),
+        };
+        Self {
+            fault,
+            world,
+            told,
+            reread,
         }
     }
 
-    /// Whether a policy without rules isolates the pod of that side.
-    fn bare_denial(&self, way: Way) -> bool {
-        let lab = if way == Way::Egress { self.from } else { self.to };
-        isolating(&self.world.snapshot, &lab.pod, way)
-            .into_iter()
-            .any(|policy| without_rules(policy, way))
-    }
-}
-
-/// The same cluster, with every `except` struck out.
-fn without_exceptions(snapshot: &Snapshot) -> Snapshot {
-    let mut snapshot = snapshot.clone();
-    for policy in &mut snapshot.policies {
-        let object = Arc::make_mut(&mut policy.object);
-        let Some(spec) = &mut object.spec else { continue };
-        let from = spec
-            .ingress
-            .iter_mut()
-            .flatten()
-            .flat_map(|rule| rule.from.iter_mut().flatten());
-        let to = spec
-            .egress
-            .iter_mut()
-            .flatten()
-            .flat_map(|rule| rule.to.iter_mut().flatten());
-        for block in from.chain(to).filter_map(|peer| peer.ip_block.as_mut()) {
-            block.except = None;
+    /// What the fault makes of an attempt; nothing when it does not touch it, or when the specification leaves the attempt
+    /// open.
+    #[must_use]
+    pub fn of(&self, question: &Question<'_>) -> Option<Effect> {
+        let reread = self.reread.as_ref().unwrap_or(&self.world.snapshot);
+        let attempt = Attempt::of(self.world, self.told, reread, question)?;
+        let required = attempt.required()?;
+        let made = match self.fault.how() {
+            How::Gates(fault) => fault.made(&attempt, required),
+            How::Accepts(fault) => fault.made(&attempt, required),
+            How::Engine(fault) => fault.made(&attempt, required),
+            How::Memory(fault) => fault.made(&attempt, required),
+            How::Ports(_) | How::Peers(_) | How::Selectors(_) | How::Policies(_) | How::Pods(_) => {
+                attempt.required_as_reread().map(Made::Sides)
+            }
+        };
+        match made? {
+            Made::Effect(effect) => effect,
+            Made::Sides(made) => match (required == OPEN, made == OPEN) {
+                (false, true) => Some(Effect::Leak),
+                (true, false) => Some(Effect::Overblock),
+                (true, true) | (false, false) => None,
+            },
         }
     }
-    snapshot
 }

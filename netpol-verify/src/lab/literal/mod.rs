@@ -48,6 +48,7 @@ mod tier;
 
 pub use block::Block;
 pub use flatten::flatten;
+pub(in crate::lab) use peer::selects;
 pub use port::PortRange;
 pub use posture::{Accept, Isolation, Origin, Peers, PodPostures, Ports, Posture, Ruling};
 pub use reading::{Reading, Undefined, permits};

@@ -31,7 +31,12 @@ pub(super) fn read(peer: &NetworkPolicyPeer) -> Means {
 }
 
 /// Whether an entry with selectors, in a policy of `namespace`, selects the pod.
-pub(super) fn selects(snapshot: &Snapshot, namespace: &str, peer: &NetworkPolicyPeer, pod: &Pod) -> bool {
+pub(in crate::lab) fn selects(
+    snapshot: &Snapshot,
+    namespace: &str,
+    peer: &NetworkPolicyPeer,
+    pod: &Pod,
+) -> bool {
     let in_namespace = match &peer.namespace_selector {
         // "Otherwise it selects the pods matching podSelector in the policy's own namespace."
         None => pod.name.namespace == namespace,

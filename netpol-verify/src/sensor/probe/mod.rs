@@ -4,6 +4,8 @@ mod dns;
 mod packet;
 mod sctp;
 mod socket;
+mod tunnel;
 
 pub use packet::{Probe, ProbeError};
 pub use socket::{ProbeSocket, Sent};
+pub use tunnel::Tunnel;

@@ -1,0 +1,203 @@
+//! What the engine does besides asking the gates, as text: what comes before them, after them and in other hooks.
+
+use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
+
+use ipnet::IpNet;
+
+use super::{
+    engine::{Accepted, KnownSyns, Ungated, VXLAN_PORT},
+    render::{by_family, keyword, set},
+    rules::Table,
+};
+use crate::{lab::literal::Way, net::Family};
+
+/// The table of the same name for frames that enter a bridge, where an `inet` hook does not know by which port.
+const BRIDGE_TABLE: &str = "bridge npv_policy";
+/// A SYN and nothing else: it opens a connection.
+const SYN: &str = "tcp flags & (fin | syn | rst | ack) == syn";
+
+/// Text that removes what is beside the table on a node with a bridge.
+pub(super) fn bridge_removal() -> String {
+    format!("table {BRIDGE_TABLE} {{ }}\ndelete table {BRIDGE_TABLE}\n")
+}
+
+/// In the forward hook, before the gates.
+pub(super) fn before_gates(table: &Table) -> String {
+    let engine = &table.engine;
+    let mut text = String::new();
+    // Writing to a String cannot fail, here and below.
+    if !engine.unpacks_for_pods {
+        text.push_str(&no_tunnel(table));
+    }
+    if !engine.untracked.is_empty() {
+        text.push_str("\t\tct state untracked drop\n");
+    }
+    for (family, nets) in nets_by_family(&engine.foreign_accepts) {
+        let _ = writeln!(text, "\t\t{} saddr {} accept", keyword(family), set(&nets));
+    }
+    text.push_str("\t\tct state related accept\n");
+    if engine.remembers_flows {
+        // Connections that were let through stay, as R27 leaves it to the implementation. A SYN opens one anew: were it let
+        // pass because its addresses and ports are known, a refused attempt would open the way for one from the other side.
+        let _ = writeln!(
+            text,
+            "\t\tct state established {} accept",
+            SYN.replace("==", "!=")
+        );
+        text.push_str("\t\tct state established meta l4proto != tcp accept\n");
+        if engine.known_syns == KnownSyns::AgainstTheFlow {
+            text.push_str("\t\tct state established ct direction reply accept\n");
+        }
+    }
+    if engine.ungated == Ungated::Dropped {
+        text.push_str("\t\tdrop\n");
+    }
+    text
+}
+
+/// In the forward hook, between the gates of the source and those of the destination.
+pub(super) fn between_gates(table: &Table) -> String {
+    match table.engine.accepted {
+        Accepted::Passes => gated(table, Way::Egress, "accept"),
+        Accepted::NextGate | Accepted::FallsToDrop => String::new(),
+    }
+}
+
+/// In the forward hook, after the gates.
+pub(super) fn after_gates(table: &Table) -> String {
+    match table.engine.accepted {
+        Accepted::FallsToDrop => gated(table, Way::Egress, "drop") + &gated(table, Way::Ingress, "drop"),
+        Accepted::NextGate | Accepted::Passes => String::new(),
+    }
+}
+
+/// The verdict on what has come through a gate of that direction.
+fn gated(table: &Table, way: Way, verdict: &str) -> String {
+    let gates = table.gates.iter().filter(|gate| gate.way == way && gate.isolates);
+    let addresses: Vec<IpAddr> = gates.flat_map(|gate| gate.addresses.clone()).collect();
+    let field = if way == Way::Egress { "saddr" } else { "daddr" };
+    let mut text = String::new();
+    for (family, nets) in by_family(&addresses) {
+        let _ = writeln!(text, "\t\t{} {field} {} {verdict}", keyword(family), set(&nets));
+    }
+    text
+}
+
+/// The chains of other hooks.
+pub(super) fn other_hooks(table: &Table, bridged: bool) -> String {
+    let engine = &table.engine;
+    let mut text = String::new();
+    let mut chain = |name: &str, hook: &str, rules: &str| {
+        if !rules.is_empty() {
+            let _ = write!(
+                text,
+                "\tchain {name} {{\n\t\ttype {hook}; policy accept;\n{rules}\t}}\n"
+            );
+        }
+    };
+    if !engine.unpacks_for_pods {
+        chain("tunnels", "filter hook input priority filter", &no_tunnel(table));
+    }
+    if !engine.takes_any_source && !bridged {
+        chain(
+            "sources",
+            "filter hook prerouting priority -350",
+            &own_sources(table),
+        );
+    }
+    let untracked: String = by_family(&engine.untracked)
+        .iter()
+        .map(|(family, nets)| {
+            let not_opening = SYN.replace("==", "!=");
+            format!(
+                "\t\t{} saddr {} {not_opening} notrack\n",
+                keyword(*family),
+                set(nets)
+            )
+        })
+        .collect();
+    chain("answers", "filter hook prerouting priority raw", &untracked);
+    let own: Vec<IpAddr> = table
+        .links
+        .iter()
+        .flat_map(|link| link.addresses.clone())
+        .collect();
+    let own = by_family(&own);
+    let rewritten: String = engine
+        .rewrites_sources_to
+        .iter()
+        .filter_map(|address| {
+            let family = Family::of(*address);
+            let (ip, own) = (keyword(family), set(own.get(&family)?));
+            Some(format!(
+                "\t\t{ip} saddr {own} {ip} daddr != {own} snat {ip} to {address}\n"
+            ))
+        })
+        .collect();
+    chain("leaving", "nat hook postrouting priority srcnat", &rewritten);
+    text
+}
+
+/// The table beside, on a node with a bridge.
+pub(super) fn beside(table: &Table) -> String {
+    let mut text = bridge_removal();
+    let rules = own_sources(table);
+    if !table.engine.takes_any_source && !rules.is_empty() {
+        let _ = write!(
+            text,
+            "table {BRIDGE_TABLE} {{\n\tchain sources {{\n\t\ttype filter hook prerouting priority -350; policy accept;\n{rules}\t}}\n}}\n"
+        );
+    }
+    text
+}
+
+/// Nothing that a pod has wrapped in VXLAN reaches the end of a tunnel.
+fn no_tunnel(table: &Table) -> String {
+    let addresses: Vec<IpAddr> = table
+        .links
+        .iter()
+        .flat_map(|link| link.addresses.clone())
+        .collect();
+    let mut text = String::new();
+    for (family, nets) in by_family(&addresses) {
+        let _ = writeln!(
+            text,
+            "\t\t{} saddr {} udp dport {VXLAN_PORT} drop",
+            keyword(family),
+            set(&nets)
+        );
+    }
+    text
+}
+
+/// From each pod's link only the pod's own addresses, and what IPv6 needs to find its neighbours.
+fn own_sources(table: &Table) -> String {
+    let mut text = String::new();
+    for link in &table.links {
+        for (family, mut nets) in by_family(&link.addresses) {
+            if family == Family::Ipv6 {
+                nets.extend(
+                    ["fe80::/10", "::/128"]
+                        .iter()
+                        .filter_map(|net| net.parse::<IpNet>().ok()),
+                );
+            }
+            let _ = writeln!(
+                text,
+                "\t\tiifname \"{}\" {} saddr != {} drop",
+                link.interface,
+                keyword(family),
+                set(&nets)
+            );
+        }
+    }
+    text
+}
+
+fn nets_by_family(nets: &[IpNet]) -> BTreeMap<Family, Vec<IpNet>> {
+    let mut found: BTreeMap<Family, Vec<IpNet>> = BTreeMap::new();
+    for net in nets {
+        found.entry(Family::of(net.addr())).or_default().push(*net);
+    }
+    found
+}

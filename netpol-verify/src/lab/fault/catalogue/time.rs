@@ -1,0 +1,132 @@
+//! Class F: time and state.
+
+use super::super::{
+    engine::EngineFault,
+    entry::{Entry, Harm, How},
+    gates::GateFault,
+    memory::MemoryFault,
+    misread::PodMisreading,
+};
+
+/// The faults of class F.
+pub(in super::super) const TIME: &[Entry] = &[
+    Entry {
+        id: "startup-fail-open",
+        harm: Harm::Timing,
+        how: How::Memory(MemoryFault::NewPodUngated),
+        line: "a new pod is not filtered until the next sync",
+        source: "aws/aws-network-policy-agent#83, antrea-io/antrea#197",
+    },
+    Entry {
+        id: "startup-peer-unknown",
+        harm: Harm::Timing,
+        how: How::Memory(MemoryFault::NewPodUnknown),
+        line: "a new pod is nobody's peer until the next sync",
+        source: "",
+    },
+    Entry {
+        id: "startup-reply-lost",
+        harm: Harm::Overblock,
+        how: How::Gates(GateFault::StartupReplyLost),
+        line: "an egress-isolated client's request passes without a flow entry, and the reply is dropped",
+        source: "aws/aws-network-policy-agent#186",
+    },
+    Entry {
+        id: "hooks-detached-at-agent-start",
+        harm: Harm::Timing,
+        how: How::Memory(MemoryFault::NothingAtStart),
+        line: "nothing is enforced from the engine's start to its next sync",
+        source: "CVE-2023-27595",
+    },
+    Entry {
+        id: "restart-drops-allowed",
+        harm: Harm::Timing,
+        how: How::Memory(MemoryFault::NoAcceptsAtStart),
+        line: "isolated pods are closed from the engine's start to its next sync",
+        source: "cilium/cilium#46927",
+    },
+    Entry {
+        id: "start-wipes-peers",
+        harm: Harm::Timing,
+        how: How::Memory(MemoryFault::NoPeersAtStart),
+        line: "selectors find nobody from the engine's start to its next sync",
+        source: "ovn-kubernetes/ovn-kubernetes#2236",
+    },
+    Entry {
+        id: "restart-order-undefined",
+        harm: Harm::Partial,
+        how: How::Memory(MemoryFault::OverwrittenAtStart),
+        line: "after the engine's start each policy has overwritten those before it",
+        source: "Azure/azure-container-networking#320",
+    },
+    Entry {
+        id: "labels-not-fetched",
+        harm: Harm::Overblock,
+        how: How::Pods(PodMisreading::OneWithoutLabels),
+        line: "a pod came while labels could not be fetched, and has none",
+        source: "cilium/cilium#35993",
+    },
+    Entry {
+        id: "deleted-policy-stays",
+        harm: Harm::Overblock,
+        how: How::Memory(MemoryFault::DeletedPolicyStays),
+        line: "a deleted policy is still enforced",
+        source: "antrea-io/antrea#666",
+    },
+    Entry {
+        id: "policy-change-missed",
+        harm: Harm::Partial,
+        how: How::Memory(MemoryFault::PolicyChangeMissed),
+        line: "a policy is enforced as it was created",
+        source: "",
+    },
+    Entry {
+        id: "later-policy-missed",
+        harm: Harm::Leak,
+        how: How::Memory(MemoryFault::LaterPolicyMissed),
+        line: "a policy created after the engine's start is not enforced",
+        source: "",
+    },
+    Entry {
+        id: "stale-after-pod-label",
+        harm: Harm::Leak,
+        how: How::Memory(MemoryFault::PodLabelsStale),
+        line: "a pod keeps the permissions of the labels that it came with",
+        source: "cloudnativelabs/kube-router#1099",
+    },
+    Entry {
+        id: "stale-after-ns-label",
+        harm: Harm::Leak,
+        how: How::Memory(MemoryFault::NamespaceLabelsStale),
+        line: "a namespace keeps the permissions of the labels that it came with",
+        source: "kubeovn/kube-ovn#1920",
+    },
+    Entry {
+        id: "completed-pod-keeps-ip",
+        harm: Harm::Partial,
+        how: How::Memory(MemoryFault::FinishedPodStays),
+        line: "who gets the address of a pod that is over gets its permissions",
+        source: "antrea-io/antrea#6507",
+    },
+    Entry {
+        id: "non-atomic-update",
+        harm: Harm::Timing,
+        how: How::Memory(MemoryFault::ChangedPolicyAbsent),
+        line: "a policy that changes is taken away and put back at the next sync",
+        source: "kubeovn/kube-ovn#1878",
+    },
+    Entry {
+        id: "sync-lag-at-scale",
+        harm: Harm::Timing,
+        how: How::Memory(MemoryFault::OneTellingBehind),
+        line: "every change waits for the next sync",
+        source: "cloudnativelabs/kube-router#1039",
+    },
+    Entry {
+        id: "conntrack-full",
+        harm: Harm::Overblock,
+        how: How::Engine(EngineFault::MemoryFull),
+        line: "the last node's memory of flows is full, and nothing new passes",
+        source: "cilium/cilium#24177",
+    },
+];

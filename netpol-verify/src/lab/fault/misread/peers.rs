@@ -1,0 +1,151 @@
+//! `from` and `to`, misread.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{api::networking::v1::NetworkPolicyPeer, apimachinery::pkg::apis::meta::v1::LabelSelector};
+
+use crate::{
+    cluster::Snapshot,
+    lab::{
+        fault::policies::{each_rule, each_spec},
+        literal::selects,
+    },
+};
+
+/// How `from` and `to` are misread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum PeerMisreading {
+    /// An entry with both selectors means the pods of either.
+    OrInsteadOfAnd,
+    /// An entry with both selectors is read as its namespaceSelector.
+    PodSelectorLost,
+    /// A podSelector alone selects in every namespace.
+    NamespaceIgnored,
+    /// An empty namespaceSelector selects nothing.
+    EmptyNamespaceSelectorIsNone,
+    /// A rule whose entries select nobody lets everybody through.
+    NobodyIsEverybody,
+    /// Without entries, a rule lets nobody through.
+    MissingMeansNobody,
+    /// A rule of blocks also lets the policy's own namespace through.
+    BlockAddsNamespace,
+    /// Rules with one block share its exceptions.
+    ExceptLeaks,
+    /// Only the first entry counts.
+    OnlyFirstEntry,
+    /// Only the first rule of a direction counts.
+    OnlyFirstRule,
+}
+
+impl PeerMisreading {
+    /// The cluster as it is misread.
+    pub(in super::super) fn reread(self, snapshot: &Snapshot) -> Snapshot {
+        match self {
+            Self::ExceptLeaks => shared_exceptions(snapshot),
+            Self::OnlyFirstRule => each_spec(snapshot, |_, spec| {
+                super::super::policies::name_types(spec);
+                spec.ingress.iter_mut().for_each(|rules| rules.truncate(1));
+                spec.egress.iter_mut().for_each(|rules| rules.truncate(1));
+            }),
+            _ => self.each(snapshot),
+        }
+    }
+
+    fn each(self, snapshot: &Snapshot) -> Snapshot {
+        let everywhere = Some(LabelSelector::default());
+        each_rule(snapshot, |mut rule| match self {
+            Self::OrInsteadOfAnd => rule.each_peer(|peer| {
+                if peer.pod_selector.is_none() || peer.namespace_selector.is_none() {
+                    return vec![peer];
+                }
+                let pods = NetworkPolicyPeer {
+                    namespace_selector: None,
+                    ..peer.clone()
+                };
+                let namespaces = NetworkPolicyPeer {
+                    pod_selector: None,
+                    ..peer
+                };
+                vec![pods, namespaces]
+            }),
+            Self::PodSelectorLost => rule.each_peer(|peer| {
+                let pod_selector = peer.pod_selector.filter(|_| peer.namespace_selector.is_none());
+                vec![NetworkPolicyPeer { pod_selector, ..peer }]
+            }),
+            Self::NamespaceIgnored => rule.each_peer(|peer| {
+                let namespace_selector = match (&peer.pod_selector, peer.namespace_selector) {
+                    (Some(_), None) => everywhere.clone(),
+                    (_, selector) => selector,
+                };
+                vec![NetworkPolicyPeer {
+                    namespace_selector,
+                    ..peer
+                }]
+            }),
+            Self::EmptyNamespaceSelectorIsNone => rule.each_peer(|peer| {
+                if peer.namespace_selector == everywhere {
+                    Vec::new()
+                } else {
+                    vec![peer]
+                }
+            }),
+            Self::NobodyIsEverybody => {
+                let nobody = rule.peers.iter().flatten().all(|peer| {
+                    let is_selector = peer.ip_block.is_none();
+                    is_selector
+                        && !snapshot
+                            .pods
+                            .iter()
+                            .any(|pod| selects(snapshot, rule.namespace, peer, pod))
+                });
+                if nobody {
+                    *rule.peers = None;
+                }
+                true
+            }
+            Self::MissingMeansNobody => rule.peers.as_ref().is_some_and(|peers| !peers.is_empty()),
+            Self::BlockAddsNamespace => {
+                if let Some(peers) = rule.peers
+                    && !peers.is_empty()
+                    && peers.iter().all(|peer| peer.ip_block.is_some())
+                {
+                    peers.push(NetworkPolicyPeer {
+                        pod_selector: everywhere.clone(),
+                        ..NetworkPolicyPeer::default()
+                    });
+                }
+                true
+            }
+            Self::OnlyFirstEntry => {
+                rule.peers.iter_mut().for_each(|peers| peers.truncate(1));
+                true
+            }
+            Self::ExceptLeaks | Self::OnlyFirstRule => true,
+        })
+    }
+}
+
+/// Blocks of one policy are merged by their CIDR, and each has the exceptions of all.
+fn shared_exceptions(snapshot: &Snapshot) -> Snapshot {
+    each_spec(snapshot, |_, spec| {
+        let from = spec
+            .ingress
+            .iter_mut()
+            .flatten()
+            .flat_map(|rule| rule.from.iter_mut().flatten());
+        let to = spec
+            .egress
+            .iter_mut()
+            .flatten()
+            .flat_map(|rule| rule.to.iter_mut().flatten());
+        let mut blocks: Vec<_> = from.chain(to).filter_map(|peer| peer.ip_block.as_mut()).collect();
+        let mut merged: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for block in &blocks {
+            let all = merged.entry(block.cidr.clone()).or_default();
+            all.extend(block.except.iter().flatten().cloned());
+        }
+        for block in &mut blocks {
+            block.except = merged.get(&block.cidr).filter(|all| !all.is_empty()).cloned();
+        }
+    })
+}

@@ -1,0 +1,38 @@
+//! The rules of an enforcer with a fault, from what it is told to the plan of every node.
+
+use super::{Fault, Memory, entry::How};
+use crate::lab::{
+    World,
+    enforcer::rules::{NodePlan, plan},
+};
+
+/// The plans of an enforcer that is told how the cluster stands now, and knows what it was told before.
+pub(crate) fn plans(fault: Option<Fault>, memory: &mut Memory, world: &World) -> Vec<NodePlan> {
+    let Some(fault) = fault else {
+        return plan(world);
+    };
+    let snapshot = match fault.how() {
+        How::Gates(_) | How::Accepts(_) | How::Engine(_) => None,
+        How::Ports(misreading) => Some(misreading.reread(&world.snapshot)),
+        How::Peers(misreading) => Some(misreading.reread(&world.snapshot)),
+        How::Selectors(misreading) => Some(misreading.reread(&world.snapshot)),
+        How::Policies(misreading) => Some(misreading.reread(&world.snapshot)),
+        How::Pods(misreading) => Some(misreading.reread(&world.snapshot)),
+        How::Memory(memory_fault) => Some(memory.told(memory_fault, &world.snapshot)),
+    };
+    let mut plans = match snapshot {
+        None => plan(world),
+        Some(snapshot) => plan(&World {
+            snapshot,
+            ..world.clone()
+        }),
+    };
+    match fault.how() {
+        How::Gates(fault) => fault.mutate(world, &mut plans),
+        How::Accepts(fault) => fault.mutate(world, &mut plans),
+        How::Engine(fault) => fault.mutate(world, &mut plans),
+        How::Memory(fault) => memory.mutate(fault, &mut plans),
+        How::Ports(_) | How::Peers(_) | How::Selectors(_) | How::Policies(_) | How::Pods(_) => {}
+    }
+    plans
+}
