@@ -39,13 +39,13 @@ pub(super) fn manifest(pods: &[&str], snapshot: &Snapshot) -> String {
         .filter(|namespace| ends.iter().any(|pod| pod.name.namespace == namespace.name))
         .map(of_namespace)
         .collect();
-    documents.extend(ends.iter().map(|pod| of_pod(pod)));
     for policy in snapshot.policies.iter().filter(|policy| holds(&policy.name())) {
         if let Ok(mut value) = serde_json::to_value(&*policy.object) {
             head(&mut value, "networking.k8s.io/v1", "NetworkPolicy");
             documents.push(value);
         }
     }
+    documents.extend(ends.iter().map(|pod| of_pod(pod)));
     let texts = documents
         .iter()
         .filter_map(|value| serde_saphyr::to_string(value).ok());

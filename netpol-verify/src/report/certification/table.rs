@@ -118,7 +118,10 @@ fn failures(run: &Certification, style: Style) -> String {
     let Some(first) = failing.first() else {
         return String::new();
     };
-    let head = format!("{} cases fail:", failing.len());
+    let head = match failing.len() {
+        1 => "1 case fails:".to_owned(),
+        count => format!("{count} cases fail:"),
+    };
     let mut text = format!("{}\n", style.bold(&head));
     for case in failing.iter().take(CASES) {
         let counts = format!(
@@ -198,7 +201,7 @@ fn likeness(run: &Certification, style: Style) -> String {
     }
     if settling.unsettled > 0 {
         lines.push(format!(
-            "after {} changes some path was not as it must be when the settle budget was spent",
+            "changes after which some path was not as it must be when the settle budget was spent: {}",
             settling.unsettled
         ));
     }
