@@ -89,14 +89,35 @@ pub enum Harm {
 pub enum Shown {
     /// Those of a matrix.
     ByPairs,
-    /// Those of a matrix before, at and after a change of the cluster or a restart of the enforcer.
-    BySteps,
+    /// Those of a matrix before, at and after such a change of the cluster, and when the enforcer starts anew.
+    ByChange(Change),
     /// An attempt from the other side, by the same addresses and ports, after one that was refused.
     ByAnswering,
     /// An attempt wrapped in VXLAN, sent to a node.
     ByTunnel,
     /// An attempt from an address that is another pod's.
     ByForeignAddress,
+}
+
+/// What an enforcer may miss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// A pod gets other labels.
+    PodLabels,
+    /// A namespace gets other labels.
+    NamespaceLabels,
+    /// A policy gets other rules.
+    Policy,
+    /// There is a policy more.
+    NewPolicy,
+    /// A policy is gone.
+    PolicyGone,
+    /// There are pods more.
+    NewPods,
+    /// A pod is over, and another gets its address.
+    PodOver,
+    /// The enforcer starts.
+    Start,
 }
 
 /// There is no such fault.
@@ -185,7 +206,7 @@ impl Fault {
     pub fn shown(self) -> Shown {
         match self.entry().how {
             How::Engine(fault) => fault.shown(),
-            How::Memory(_) => Shown::BySteps,
+            How::Memory(fault) => Shown::ByChange(fault.shown()),
             How::Gates(_)
             | How::Accepts(_)
             | How::Ports(_)

@@ -21,7 +21,7 @@ mod prediction;
 mod wrong;
 
 pub use attempt::Question;
-pub use entry::{Fault, FaultClass, Harm, ParseFaultError, Shown};
+pub use entry::{Change, Fault, FaultClass, Harm, ParseFaultError, Shown};
 pub(crate) use memory::Memory;
 pub use prediction::{Effect, Prediction};
 pub(crate) use wrong::plans;

@@ -6,7 +6,7 @@
 mod belief;
 mod prediction;
 
-use super::policies;
+use super::{Change, policies};
 use crate::cluster::{ObjectName, Snapshot};
 
 /// What is wrong with the enforcer's memory.
@@ -42,6 +42,26 @@ pub(super) enum MemoryFault {
     OverwrittenAtStart,
     /// Between the first telling and the second somebody empties the first node's chains.
     FlushedByOthers,
+}
+
+impl MemoryFault {
+    /// What shows it.
+    pub(super) const fn shown(self) -> Change {
+        match self {
+            Self::PodLabelsStale | Self::OneTellingBehind => Change::PodLabels,
+            Self::NamespaceLabelsStale => Change::NamespaceLabels,
+            Self::DeletedPolicyStays => Change::PolicyGone,
+            Self::PolicyChangeMissed | Self::ChangedPolicyAbsent => Change::Policy,
+            Self::LaterPolicyMissed => Change::NewPolicy,
+            Self::FinishedPodStays => Change::PodOver,
+            Self::NewPodUngated | Self::NewPodUnknown => Change::NewPods,
+            Self::NothingAtStart
+            | Self::NoAcceptsAtStart
+            | Self::NoPeersAtStart
+            | Self::OverwrittenAtStart
+            | Self::FlushedByOthers => Change::Start,
+        }
+    }
 }
 
 /// What an enforcer with such a fault knows from before.
