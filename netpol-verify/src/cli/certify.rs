@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     certify_cases::{CaseOptions, CasesError},
+    certify_fuzz::{self, FuzzOptions, Hunt},
     certify_lab::{CertifyLabError, CertifyLabOptions, LabSuites},
     exit::{Exit, fail},
     lab,
@@ -26,7 +27,7 @@ use crate::{
     net::Protocol,
     oracle::{self, Port},
     report::{self, Certification, Run},
-    suite::{Chosen, Record, RecordError, Scenario, SelectionError, cases::Suite},
+    suite::{Chosen, Fuzzing, Record, RecordError, Scenario, SelectionError, cases::Suite},
 };
 
 /// Seconds that a change may take on a cluster.
@@ -43,6 +44,8 @@ pub(super) struct CertifyOptions {
     cases: CaseOptions,
     #[command(flatten)]
     in_lab: CertifyLabOptions,
+    #[command(flatten)]
+    fuzz: FuzzOptions,
     #[command(flatten)]
     existing: ExistingOptions,
     /// The kubeconfig, as for kubectl.
@@ -74,7 +77,7 @@ pub(super) struct CertifyOptions {
     /// Leave sensors and NATS in the cluster where this run has installed them.
     #[arg(long)]
     keep: bool,
-    /// With cases: the order in which they are played. With --existing: which paths are taken where there are more. The same
+    /// With cases: the order in which they are played. With --fuzz: what is drawn. With --existing: which paths are taken where there are more. The same
     /// for the same number.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -210,6 +213,10 @@ fn carry_out(options: &CertifyOptions) -> Result<ExitCode, CertifyCommandError> 
         options.existing.existing("", 1)?;
         return options.stages(None);
     }
+    if let Some(clusters) = options.fuzz.fuzz {
+        options.cases.only_without()?;
+        return options.fuzz(clusters);
+    }
     match Chosen::load(&options.suite)? {
         Chosen::Scenario(scenario) => {
             options.cases.only_without()?;
@@ -310,6 +317,24 @@ impl CertifyOptions {
         Ok(run.exit_code().into())
     }
 
+    /// Random clusters in the lab.
+    fn fuzz(&self, clusters: u64) -> Result<ExitCode, CertifyCommandError> {
+        let seed = self.seed.unwrap_or_else(crate::random::random);
+        let progress = Progress::new();
+        let hunt = Hunt {
+            fuzzing: Fuzzing { clusters, seed },
+            cni: self.cni.as_deref(),
+            settle: self.settle,
+            nodes: self.nodes,
+            progress: &|step| progress.quietly(step),
+        };
+        let fuzzed = one_thread()?.block_on(self.in_lab.fuzz(hunt));
+        progress.end();
+        let fuzzed = fuzzed?;
+        say(&certify_fuzz::text(&fuzzed, self.print.output).map_err(CertifyCommandError::Json)?)?;
+        Ok(certify_fuzz::exit(&fuzzed))
+    }
+
     fn played(&self, suites: &[Suite]) -> Result<Certification, CertifyCommandError> {
         let chosen = self.cases.selection(self.seed).of(suites)?;
         let cni = self.cni.as_deref();
@@ -326,15 +351,18 @@ impl CertifyOptions {
             record,
             progress: &|step| progress.say(step),
         };
-        // One thread: the prober, the drain and the name server hand over without waking another processor.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(CertifyCommandError::Runtime)?;
-        let run = runtime.block_on(self.in_lab.certify(what));
+        let run = one_thread()?.block_on(self.in_lab.certify(what));
         progress.end();
         Ok(run.inspect_err(|_| CaseOptions::say_how_to_go_on(&run_name))?)
     }
+}
+
+/// The prober, the drain and the name server hand over without waking another processor.
+fn one_thread() -> Result<tokio::runtime::Runtime, CertifyCommandError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CertifyCommandError::Runtime)
 }
 
 impl CertifyOptions {
@@ -374,6 +402,13 @@ impl Progress {
         match &self.0 {
             Some(bar) => bar.set_message(report::escape(step).to_string()),
             None => complain(step),
+        }
+    }
+
+    /// For what happens by the thousand: on a terminal only.
+    fn quietly(&self, step: &str) {
+        if self.0.is_some() {
+            self.say(step);
         }
     }
 

@@ -91,6 +91,24 @@ pub(super) struct LabSuites<'a> {
     pub(super) progress: &'a dyn Fn(&str),
 }
 
+/// Does what needs the lab until it is done or interrupted: dropped, it removes what it made.
+pub(super) async fn interruptible<T>(
+    work: impl Future<Output = Result<T, CertifyLabError>>,
+) -> Result<T, CertifyLabError> {
+    let missing = doctor::missing_capabilities();
+    if !missing.is_empty() {
+        return Err(CertifyLabError::Capabilities(missing));
+    }
+    // Both before the work begins, which may block for a while before it first waits.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CertifyLabError::Signal)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CertifyLabError::Signal)?;
+    tokio::select! {
+        done = work => done,
+        _ = interrupt.recv() => Err(CertifyLabError::Interrupted),
+        _ = terminate.recv() => Err(CertifyLabError::Interrupted),
+    }
+}
+
 impl CertifyLabOptions {
     /// Who enforces, and in whose name.
     fn preset(&self, cni: Option<&str>) -> Result<(Cni, EnforcerSpec), CertifyLabError> {
@@ -141,18 +159,33 @@ impl CertifyLabOptions {
 
     /// Builds the lab, plays every chosen case on it, and takes it down again.
     pub(super) async fn certify(&self, what: LabSuites<'_>) -> Result<Certification, CertifyLabError> {
-        let missing = doctor::missing_capabilities();
-        if !missing.is_empty() {
-            return Err(CertifyLabError::Capabilities(missing));
+        interruptible(self.work(what)).await
+    }
+
+    /// A lab of these objects, with whoever enforces in it.
+    pub(super) async fn stand(
+        &self,
+        cni: Option<&str>,
+        nodes: u16,
+        state: ClusterState,
+    ) -> Result<Stand, CertifyLabError> {
+        let (cni, enforcer) = self.preset(cni)?;
+        let maker = enforcer.build(self.fault, Duration::from_secs(self.enforcer_timeout))?;
+        let dir = RuntimeDir::standard();
+        for removed in residue::clean(&dir, false)? {
+            tracing::info!(%removed, "An earlier run had left this behind.");
         }
-        // Both before the work begins, which may block for a while before it first waits.
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(CertifyLabError::Signal)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(CertifyLabError::Signal)?;
-        tokio::select! {
-            done = self.work(what) => done,
-            _ = interrupt.recv() => Err(CertifyLabError::Interrupted),
-            _ = terminate.recv() => Err(CertifyLabError::Interrupted),
-        }
+        let plan = Plan {
+            wiring: self.wiring.unwrap_or_else(|| cni.wiring()),
+            nodes: usize::from(nodes),
+            pods: state.snapshot().pods,
+            // Cases about addresses need the pods where they say; the plugins choose by themselves.
+            plugins: Plugins::Never,
+        };
+        let cluster = VirtualCluster::build(&plan, &dir).await?;
+        let mut stand = Stand::new(cluster, state, maker).await?;
+        stand.enforce().await?;
+        Ok(stand)
     }
 
     async fn work(&self, what: LabSuites<'_>) -> Result<Certification, CertifyLabError> {
@@ -165,26 +198,12 @@ impl CertifyLabOptions {
         } = what;
         let started = Timestamp::now();
         let (cni, enforcer) = self.preset(what.cni)?;
-        let maker = enforcer.build(self.fault, Duration::from_secs(self.enforcer_timeout))?;
-        let dir = RuntimeDir::standard();
-        for removed in residue::clean(&dir, false)? {
-            tracing::info!(%removed, "An earlier run had left this behind.");
-        }
         progress("building the virtual cluster");
         let mut state = ClusterState::default();
         if let Some((suite, _)) = chosen.first() {
             state.apply(suite.world.iter().cloned());
         }
-        let plan = Plan {
-            wiring: self.wiring.unwrap_or_else(|| cni.wiring()),
-            nodes: usize::from(what.nodes),
-            pods: state.snapshot().pods,
-            // Cases about addresses need the pods where they say; the plugins choose by themselves.
-            plugins: Plugins::Never,
-        };
-        let cluster = VirtualCluster::build(&plan, &dir).await?;
-        let mut stand = Stand::new(cluster, state, maker).await?;
-        stand.enforce().await?;
+        let stand = self.stand(what.cni, what.nodes, state).await?;
         let labels = Labels {
             cni: cni.to_string(),
             enforcer: enforcer.to_string(),

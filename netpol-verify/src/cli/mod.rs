@@ -2,6 +2,7 @@
 
 mod certify;
 mod certify_cases;
+mod certify_fuzz;
 mod certify_lab;
 mod doctor;
 pub mod exit;

@@ -6,6 +6,7 @@ mod checked;
 mod closing;
 mod document;
 mod escape;
+mod fuzzed;
 mod ink;
 mod json;
 mod matrix;
@@ -30,6 +31,7 @@ pub use document::{
 };
 pub use escape::escape;
 pub(crate) use escape::escape_to;
+pub use fuzzed::{Fuzzed, Reproduction};
 pub(crate) use ink::Shade;
 pub use ink::Style;
 pub(crate) use json::harmless;

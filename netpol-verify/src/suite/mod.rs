@@ -2,6 +2,7 @@
 
 pub mod cases;
 mod crafted;
+mod fuzz;
 mod judged;
 mod lab_scene;
 mod pairs;
@@ -20,6 +21,7 @@ mod selection;
 mod stand;
 
 pub use crafted::Crafted;
+pub use fuzz::{Fuzzing, fuzz};
 pub use judged::{Label, labelled, line};
 pub use lab_scene::LabScene;
 pub use pairs::{Attempt, attempts, can_probe, deciders};

@@ -138,7 +138,7 @@ impl Suite {
 }
 
 /// What turns one state into another. Nodes are what they are.
-fn difference(now: &ClusterState, wanted: &ClusterState) -> (Vec<ObjectKey>, Vec<Object>) {
+pub(super) fn difference(now: &ClusterState, wanted: &ClusterState) -> (Vec<ObjectKey>, Vec<Object>) {
     let wanted = objects(wanted.snapshot());
     let kept: BTreeSet<ObjectKey> = wanted.iter().map(Object::key).collect();
     let gone: Vec<ObjectKey> = objects(now.snapshot())

@@ -38,6 +38,8 @@ mod habits;
 mod lab_enforcers;
 // Every fault of the lab against the literal prediction of what it touches.
 mod lab_faults;
+// Random policies against enforcers, right and wrong, and what is left of a violation.
+mod lab_fuzz;
 // The guide on real packets, as each CNI plays it: flannel, kubenet, enforcing; every wiring and number of nodes.
 mod lab_guide;
 // Bad input: places named, nothing raw on a terminal, rights that are missing.
