@@ -124,6 +124,7 @@ fn attempt(pods: &[Candidate], (from, to, is_v4, port): Choice) -> Option<Attemp
         to_address: to.address(is_v4)?,
         protocol,
         port,
+        dialled: None,
     })
 }
 

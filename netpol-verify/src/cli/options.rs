@@ -42,7 +42,7 @@ pub(super) enum Command {
     Doctor(super::doctor::DoctorOptions),
     /// What a cluster's CNI really enforces: makes pods of its own, applies a suite's policies, probes every path and
     /// removes all of it again; or, with --existing, probes between the pods that are there.
-    Certify(super::certify::CertifyOptions),
+    Certify(Box<super::certify::CertifyOptions>),
     /// One node's eyes, in a cluster: watches every pod's interface and says on the bus what it sees. Needs no Kubernetes
     /// credentials.
     Sensor(super::sensor::SensorOptions),

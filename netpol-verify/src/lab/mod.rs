@@ -7,6 +7,7 @@
 //! - [`state`]: what `lab up` leaves on disk for the commands after it.
 //! - [`residue`]: what a killed run left behind, found and removed.
 //! - [`world`]: what an enforcer is shown of the virtual cluster.
+//! - [`proxy`]: Services, translated on each node as kube-proxy does.
 //! - [`literal`]: the second reading of the policies, sentence by sentence, which drives the correct enforcer.
 //! - [`enforcer`]: `none`, `nftables`, or a program of the user's.
 //! - [`fault`]: the known ways to be wrong, and which attempts each of them touches.
@@ -21,6 +22,7 @@ pub mod fault;
 pub mod literal;
 mod naming;
 mod netns;
+pub mod proxy;
 #[cfg(test)]
 mod regressions;
 pub mod residue;

@@ -1,7 +1,10 @@
 //! From a judgement to a line of the report.
 
-use super::pairs::Attempt;
+use std::net::IpAddr;
+
+use super::{outside::is_outside, pairs::Attempt};
 use crate::{
+    cluster::ObjectName,
     finding::{DropKind, Expected, JudgedAttempt, Observed, Path},
     flow::{Outcome, Reply},
     judge::{Inconclusive, Judgement},
@@ -64,6 +67,15 @@ pub struct Label {
     pub path: Path,
 }
 
+/// A pod by its name, the one outside by its address.
+fn shown(name: &ObjectName, address: IpAddr) -> String {
+    if is_outside(name) {
+        address.to_string()
+    } else {
+        name.to_string()
+    }
+}
+
 /// The report's line of a judged attempt.
 #[must_use]
 pub fn line(
@@ -75,8 +87,11 @@ pub fn line(
 ) -> JudgedAttempt {
     let label = Label {
         stage: stage.to_owned(),
-        from: attempt.from.to_string(),
-        to: attempt.to.to_string(),
+        from: shown(&attempt.from, attempt.from_address),
+        to: attempt.dialled.as_ref().map_or_else(
+            || shown(&attempt.to, attempt.to_address),
+            |dialled| format!("{} ({}:{})", attempt.to, dialled.door, dialled.port),
+        ),
         protocol: attempt.protocol,
         port: attempt.port,
         family: Family::of(attempt.to_address),

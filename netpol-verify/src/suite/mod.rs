@@ -2,9 +2,11 @@
 
 pub mod cases;
 mod crafted;
+mod door;
 mod fuzz;
 mod judged;
 mod lab_scene;
+mod outside;
 mod pairs;
 mod patience;
 mod play_all;
@@ -21,6 +23,7 @@ mod selection;
 mod stand;
 
 pub use crafted::Crafted;
+pub use door::{Dialled, Door, ParseDoorError};
 pub use fuzz::{Fuzzing, fuzz};
 pub use judged::{Label, labelled, line};
 pub use lab_scene::LabScene;

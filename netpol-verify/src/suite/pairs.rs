@@ -2,11 +2,15 @@
 
 use std::net::IpAddr;
 
-use super::scenario::ProbePattern;
+use super::{
+    door::Dialled,
+    outside::{self, is_outside},
+    scenario::ProbePattern,
+};
 use crate::{
     cluster::{ObjectName, Pod, Snapshot},
     net::Protocol,
-    policy::{Decision, End, PolicySet, Traffic},
+    policy::{Decision, End, PolicySet, Traffic, Translation},
 };
 
 /// One attempt to be made.
@@ -24,22 +28,39 @@ pub struct Attempt {
     pub protocol: Protocol,
     /// The port at the destination.
     pub port: u16,
+    /// What is dialled instead of the destination's own address, where that is translated on the way.
+    pub dialled: Option<Dialled>,
 }
 
 impl Attempt {
     /// What the policies require of it.
     #[must_use]
     pub fn decide(&self, set: &PolicySet) -> Decision {
-        let end = |name: &ObjectName, address| End::Pod {
-            name: name.clone(),
-            address: Some(address),
+        let end = |name: &ObjectName, address| {
+            if is_outside(name) {
+                return End::Address(address);
+            }
+            End::Pod {
+                name: name.clone(),
+                address: Some(address),
+            }
         };
-        set.decide(&Traffic::direct(
-            end(&self.from, self.from_address),
-            end(&self.to, self.to_address),
-            self.protocol,
-            self.port,
-        ))
+        let dialled = self
+            .dialled
+            .as_ref()
+            .filter(|dialled| dialled.address != self.to_address);
+        set.decide(&Traffic {
+            via: dialled.map(|dialled| Translation {
+                dialled: Some(dialled.address),
+                rewritten: dialled.rewritten.clone(),
+            }),
+            ..Traffic::direct(
+                end(&self.from, self.from_address),
+                end(&self.to, self.to_address),
+                self.protocol,
+                self.port,
+            )
+        })
     }
 }
 
@@ -69,7 +90,7 @@ pub fn attempts(snapshot: &Snapshot, patterns: &[ProbePattern]) -> Vec<Attempt> 
 pub(super) fn attempts_to(
     snapshot: &Snapshot,
     patterns: &[ProbePattern],
-    is_asked: impl Fn(&Pod) -> bool,
+    is_asked: impl Fn(&Pod) -> bool + Copy,
 ) -> Vec<Attempt> {
     let everywhere = patterns.is_empty().then(|| named_ports(snapshot));
     let mut attempts = Vec::new();
@@ -86,13 +107,26 @@ pub(super) fn attempts_to(
                             to_address: *to_address,
                             protocol,
                             port,
+                            dialled: None,
                         });
                     }
                 }
             }
         }
     }
+    attempts.extend(outside::attempts(snapshot, patterns, is_asked));
+    attempts.extend(through_doors(snapshot, patterns));
     attempts
+}
+
+fn through_doors<'a>(
+    snapshot: &'a Snapshot,
+    patterns: &'a [ProbePattern],
+) -> impl Iterator<Item = Attempt> + 'a {
+    patterns.iter().flat_map(|pattern| {
+        let attempts = pattern.door.as_ref().map(|door| door.attempts(snapshot, pattern));
+        attempts.unwrap_or_default()
+    })
 }
 
 /// Whether a pod has an interface of its own and is alive.
@@ -120,7 +154,9 @@ fn matching(patterns: &[ProbePattern], from: &Pod, to: &Pod) -> Vec<(Protocol, u
     patterns
         .iter()
         .filter(|pattern| {
-            ProbePattern::covers(&pattern.from, &from.name) && ProbePattern::covers(&pattern.to, &to.name)
+            pattern.door.is_none()
+                && ProbePattern::covers(&pattern.from, &from.name)
+                && ProbePattern::covers(&pattern.to, &to.name)
         })
         .map(|pattern| (pattern.protocol, pattern.port))
         .collect()

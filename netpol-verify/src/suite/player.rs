@@ -113,6 +113,7 @@ impl Suite {
             to: to.clone(),
             port: port.number,
             protocol: port.protocol,
+            door: None,
         };
         let mut patterns: Vec<ProbePattern> = self
             .ports
@@ -120,8 +121,8 @@ impl Suite {
             .map(|port| pattern(&everyone, &everyone, *port))
             .collect();
         for probe in &step.expect.probes {
-            if !self.ports.contains(&probe.port) {
-                patterns.push(pattern(&probe.from, &probe.to, probe.port));
+            if !probe.is_between_pods() || !self.ports.contains(&probe.port) {
+                patterns.push(probe.pattern());
             }
         }
         patterns

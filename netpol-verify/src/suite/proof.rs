@@ -16,13 +16,18 @@ pub(super) fn proof(case: &str, step: usize, attempt: &JudgedAttempt, snapshot: 
             stage: format!("{case} step {step}"),
             ..attempt.clone()
         },
-        manifest: manifest(&[&attempt.from, &attempt.to], snapshot),
+        manifest: manifest(&[pod(&attempt.from), pod(&attempt.to)], snapshot),
     }
 }
 
 /// What cannot be told, in words.
 pub(super) fn doubt(step: usize, attempt: &JudgedAttempt) -> String {
     format!("step {step}: {}", words(attempt))
+}
+
+/// The pod in an end's name, which may go on with the Service that was dialled.
+fn pod(end: &str) -> &str {
+    end.split_once(' ').map_or(end, |(pod, _)| pod)
 }
 
 /// The pods, their namespaces, and every policy of which one may decide about them, as YAML documents.

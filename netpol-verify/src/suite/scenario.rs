@@ -8,6 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
+use super::Door;
 use crate::{cluster::ObjectName, net::Protocol};
 
 /// A scenario cannot be read.
@@ -90,6 +91,9 @@ pub struct ProbePattern {
     /// The protocol.
     #[serde(default)]
     pub protocol: Protocol,
+    /// Through what it is dialled, instead of the pods that `to` covers; the port is then the door's.
+    #[serde(skip)]
+    pub door: Option<Door>,
 }
 
 impl ProbePattern {

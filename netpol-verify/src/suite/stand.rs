@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     judged,
+    outside::outside,
     pairs::{Attempt, attempts, can_probe, deciders},
     prober::{Decided, Planned, Prober},
     scenario::ProbePattern,
@@ -23,6 +24,7 @@ use crate::{
         LabNode, LabPod, NetnsError, World,
         dns::{DnsError, DnsServer, Zone},
         enforcer::{AnyEnforcer, Enforcer as _, EnforcerError},
+        proxy::{Proxy, ProxyError},
         topology::{Overlay, TopologyError, VirtualCluster, Wiring},
     },
     net::{Netns, NodeId},
@@ -52,6 +54,9 @@ pub enum StandError {
     /// The name server.
     #[error(transparent)]
     Dns(#[from] DnsError),
+    /// The translation of Services.
+    #[error(transparent)]
+    Proxy(#[from] Box<ProxyError>),
 }
 
 /// Messages the in-process bus holds: a burst's batches and every pod's announcement.
@@ -64,6 +69,7 @@ pub struct Stand {
     cluster: VirtualCluster,
     state: ClusterState,
     enforcer: AnyEnforcer,
+    proxy: Proxy,
     prober: Prober,
     dns: Option<DnsServer>,
     cookies: HashMap<ObjectName, Netns>,
@@ -125,6 +131,7 @@ impl Stand {
             cluster,
             state,
             enforcer,
+            proxy: Proxy::default(),
             prober,
             dns: None,
             cookies: HashMap::new(),
@@ -288,6 +295,7 @@ impl Stand {
             self.cluster.record_process(process)?;
         }
         let world = self.world();
+        self.proxy.apply(&world).map_err(Box::new)?;
         Ok(self.enforcer.apply(&world).await?)
     }
 
@@ -348,6 +356,9 @@ impl Stand {
         set: &PolicySet,
         attempts: Vec<Attempt>,
     ) -> Result<StageResult, StandError> {
+        if attempts.iter().any(Attempt::meets_outside) {
+            self.open_outside().await?;
+        }
         let mut planned = Vec::with_capacity(attempts.len());
         let mut asked = Vec::with_capacity(attempts.len());
         for attempt in attempts {
@@ -386,6 +397,23 @@ impl Stand {
         Ok(decided.into_iter().next())
     }
 
+    /// The one outside is watched and asks as a pod does.
+    async fn open_outside(&mut self) -> Result<(), StandError> {
+        if self.cookies.contains_key(&outside()) {
+            return Ok(());
+        }
+        let netns = self.cluster.outside().await?.clone();
+        let cookie = netns.cookie()?;
+        self.prober
+            .add_socket(ProbeSocket::open(&NetnsPath::from(netns.path()))?);
+        let netns = Netns {
+            node: NodeId(0),
+            cookie,
+        };
+        self.cookies.insert(outside(), netns);
+        Ok(())
+    }
+
     pub(super) fn plan(&mut self, attempt: &Attempt) -> Option<Planned> {
         let source = *self.cookies.get(&attempt.from)?;
         let destination = self.cookies.get(&attempt.to).copied();
@@ -400,7 +428,10 @@ impl Stand {
             probe: Probe {
                 protocol: attempt.protocol,
                 source: SocketAddr::new(attempt.from_address, self.next_port),
-                destination: SocketAddr::new(attempt.to_address, attempt.port),
+                destination: attempt.dialled.as_ref().map_or_else(
+                    || SocketAddr::new(attempt.to_address, attempt.port),
+                    |dialled| SocketAddr::new(dialled.address, dialled.port),
+                ),
                 nonce: self.nonce,
             },
         })

@@ -21,7 +21,7 @@ use netpol_verify::{
     report::RunVerdict,
     suite::{
         ProbePattern, Scenario, StageResult, Stand,
-        cases::{Step, Suite},
+        cases::{Step, Suite, Target},
         load,
     },
 };
@@ -45,11 +45,15 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/shop");
 fn originals(step: &Step) -> Vec<ProbePattern> {
     let probes = step.expect.probes.iter();
     probes
-        .map(|probe| ProbePattern {
-            from: probe.from.clone(),
-            to: probe.to.clone(),
-            port: probe.port.number,
-            protocol: probe.port.protocol,
+        .filter_map(|probe| match &probe.to {
+            Target::Pods(to) => Some(ProbePattern {
+                from: probe.from.clone(),
+                to: to.clone(),
+                port: probe.port.number,
+                protocol: probe.port.protocol,
+                door: None,
+            }),
+            Target::Door(_) => None,
         })
         .collect()
 }
@@ -64,6 +68,7 @@ fn everything(suite: &Suite) -> Result<Vec<ProbePattern>> {
                 to: "*/*".parse()?,
                 port: port.number,
                 protocol: port.protocol,
+                door: None,
             })
         })
         .collect()

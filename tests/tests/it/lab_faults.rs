@@ -275,6 +275,7 @@ impl Range {
                 to_address: one.from_address,
                 protocol: one.protocol,
                 port,
+                dialled: None,
             };
             let at_destination = Reading::Refused {
                 egress: false,

@@ -13,7 +13,7 @@ fn hunt(words: &str, exit: i32) -> Result<Value> {
         .run()?
         .expect(exit)?;
     ran.nothing_left()?;
-    Ok(serde_json::from_str(&ran.stdout)?)
+    Ok(serde_json::from_str(&ran.out)?)
 }
 
 fn number(of: &Value, key: &str) -> u64 {
@@ -129,7 +129,7 @@ fn an_interrupted_hunt_leaves_nothing() -> Result<()> {
         running.signal(signal)?;
         let ran = running.wait()?.expect(4)?;
         ran.nothing_left()?;
-        ensure!(ran.stderr.contains("interrupted"), "{}", ran.stderr);
+        ensure!(ran.err.contains("interrupted"), "{}", ran.err);
     }
     Ok(())
 }

@@ -38,6 +38,8 @@ mod habits;
 mod lab_enforcers;
 // Every fault of the lab against the literal prediction of what it touches.
 mod lab_faults;
+// Cases through Services: translated by the lab, judged by the pod behind.
+mod lab_services;
 // Random policies against enforcers, right and wrong, and what is left of a violation.
 mod lab_fuzz;
 // The guide on real packets, as each CNI plays it: flannel, kubenet, enforcing; every wiring and number of nodes.

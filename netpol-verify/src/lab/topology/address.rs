@@ -101,6 +101,12 @@ pub(crate) const FABRIC: (Ipv4Addr, Ipv6Addr) = (
     Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0, 0xfe),
 );
 
+/// The addresses of the one outside the cluster, on the fabric.
+pub(crate) const OUTSIDE: (Ipv4Addr, Ipv6Addr) = (
+    Ipv4Addr::new(10, 99, 0, 253),
+    Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0, 0xfd),
+);
+
 /// The networks a node's pods live in, both families.
 pub(crate) fn pod_networks(node: NodeNumber) -> [IpNet; 2] {
     [IpNet::V4(node.pods_v4()), IpNet::V6(node.pods_v6())]

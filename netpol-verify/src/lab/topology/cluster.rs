@@ -15,9 +15,15 @@ use crate::{
     cluster::{ObjectName, Pod},
     lab::{
         ClusterId, Netns, NetnsError, ProcessId, RunRecord, RuntimeDir,
-        wiring::plugin::{self, PluginWiring},
+        wiring::{
+            outside,
+            plugin::{self, PluginWiring},
+        },
     },
 };
+
+/// The role of the namespace outside the cluster. No pod's has this name: theirs have a dot.
+const OUTSIDE_ROLE: &str = "pod-outside";
 
 /// A cluster of network namespaces. Dropping it removes it, unless it was left standing or reopened.
 #[derive(Debug)]
@@ -32,6 +38,7 @@ pub struct VirtualCluster {
     pub(super) wiring: Wiring,
     pub(super) plugins: Option<PluginWiring>,
     pub(super) fabric: Netns,
+    outside: Option<Netns>,
     dir: RuntimeDir,
     record: Option<RunRecord>,
     remove_on_drop: bool,
@@ -60,6 +67,7 @@ impl VirtualCluster {
             wiring: plan.wiring,
             plugins,
             fabric,
+            outside: None,
             dir: dir.clone(),
             record: Some(record),
             remove_on_drop: true,
@@ -107,6 +115,7 @@ impl VirtualCluster {
             wiring: record.wiring,
             plugins,
             fabric: Netns::open(&record.id.namespace(build::FABRIC_ROLE))?,
+            outside: Netns::open(&record.id.namespace(OUTSIDE_ROLE)).ok(),
             dir: dir.clone(),
             record: None,
             remove_on_drop: false,
@@ -129,6 +138,27 @@ impl VirtualCluster {
     #[must_use]
     pub const fn fabric(&self) -> &Netns {
         &self.fabric
+    }
+
+    /// The one outside the cluster, on the same network as the nodes; made when it is first asked for.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub async fn outside(&mut self) -> Result<&Netns, TopologyError> {
+        let netns = match self.outside.take() {
+            Some(netns) => netns,
+            None => {
+                let netns = Netns::create(&self.id.namespace(OUTSIDE_ROLE))?;
+                let numbers: Vec<NodeNumber> = self
+                    .nodes
+                    .iter()
+                    .filter_map(|node| NodeNumber::from_name(&node.name))
+                    .collect();
+                outside::join(&self.fabric, &netns, &numbers).await?;
+                netns
+            }
+        };
+        Ok(self.outside.insert(netns))
     }
 
     /// The node of that name.

@@ -20,7 +20,7 @@ mod ready;
 pub(super) mod tests;
 
 pub use address::NodeNumber;
-pub(crate) use address::{FABRIC, pod_networks};
+pub(crate) use address::{FABRIC, OUTSIDE, pod_networks};
 pub use built::{BuiltNode, BuiltPod, ClusterRecord, PodRecord};
 pub use cluster::VirtualCluster;
 pub use error::TopologyError;

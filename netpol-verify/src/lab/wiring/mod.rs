@@ -10,6 +10,7 @@ pub(crate) mod bridge;
 mod error;
 pub(crate) mod fabric;
 pub(crate) mod link;
+pub(crate) mod outside;
 pub(crate) mod overlay;
 pub(crate) mod plugin;
 pub(crate) mod routed;

@@ -10,14 +10,16 @@ use crate::{
     },
     net::Family,
     suite::{
+        Door,
+        outside::outside,
         pairs::{can_be_asked, can_probe},
         scenario::ProbePattern,
     },
 };
 
 use super::{
-    expect::{Access, Expect, ExpectedChanges, ExpectedProbe, ExpectedProblem, Line},
-    file::{CaseEntry, CasesFile, ChangesEntry, ExpectEntry, StepEntry},
+    expect::{Access, Expect, ExpectedChanges, ExpectedProbe, ExpectedProblem, Line, Target},
+    file::{CaseEntry, CasesFile, ChangesEntry, ExpectEntry, ProbeEntry, StepEntry},
     manifest::{self, Known},
     model::{Case, Port, Step, Suite},
 };
@@ -30,6 +32,9 @@ pub(super) struct Builder {
     words: BTreeSet<String>,
     ids: BTreeSet<String>,
 }
+
+/// The one outside the cluster, as an end of a probe.
+const OUTSIDE: &str = "Outside";
 
 /// Where in which file.
 struct At<'a> {
@@ -203,11 +208,15 @@ impl Builder {
         let mut probes = Vec::new();
         for (index, probe) in entry.probes.into_iter().enumerate() {
             let at = at.key("probes").index(index);
-            self.pods(&probe.from, &snapshot, &at.key("from"));
-            self.pods_that(can_be_asked, &probe.to, &snapshot, &at.key("to"));
+            let Some(from) = self.source(&probe.from, &snapshot, &at.key("from")) else {
+                continue;
+            };
+            let Some(to) = self.target(&probe, &snapshot, &at) else {
+                continue;
+            };
             probes.push(ExpectedProbe {
-                from: probe.from,
-                to: probe.to,
+                from,
+                to,
                 port: probe.port,
                 family: probe.family,
                 expect: probe.expect,
@@ -226,6 +235,62 @@ impl Builder {
                 .changes
                 .map(|changes| self.changes(&changes, now, &at.key("changes"))),
         }
+    }
+
+    /// Who asks: pods that are there, or the one outside.
+    fn source(&mut self, from: &str, snapshot: &Snapshot, at: &At<'_>) -> Option<ObjectName> {
+        if from == OUTSIDE {
+            return Some(outside());
+        }
+        match from.parse::<ObjectName>() {
+            Ok(pods) => {
+                self.pods(&pods, snapshot, at);
+                Some(pods)
+            }
+            Err(error) => {
+                self.problems.push(at.problem(format!("{error}, nor {OUTSIDE}")));
+                None
+            }
+        }
+    }
+
+    /// Whom a question is about: pods that are there, or a door with somebody behind it.
+    fn target(&mut self, probe: &ProbeEntry, snapshot: &Snapshot, at: &At<'_>) -> Option<Target> {
+        let at_to = at.key("to");
+        if probe.to == OUTSIDE {
+            return Some(Target::Pods(outside()));
+        }
+        if let Ok(pods) = probe.to.parse::<ObjectName>()
+            && !probe.to.contains(' ')
+        {
+            self.pods_that(can_be_asked, &pods, snapshot, &at_to);
+            return Some(Target::Pods(pods));
+        }
+        let door = match probe.to.parse::<Door>() {
+            Ok(door) => door,
+            Err(error) => {
+                self.problems
+                    .push(at_to.problem(format!("{error}, and no pod either")));
+                return None;
+            }
+        };
+        let everyone = ObjectName::new("*", "*");
+        let anyone = ProbePattern {
+            from: everyone.clone(),
+            to: everyone,
+            port: probe.port.number,
+            protocol: probe.port.protocol,
+            door: Some(door.clone()),
+        };
+        let found = door.attempts(snapshot, &anyone);
+        if found.is_empty() {
+            let message = format!(
+                "nobody, or more than one pod, stands behind {door} on {}",
+                probe.port
+            );
+            self.problems.push(at_to.problem(message));
+        }
+        Some(Target::Door(door))
     }
 
     fn changes(&mut self, entry: &ChangesEntry, now: &Now, at: &At<'_>) -> ExpectedChanges {

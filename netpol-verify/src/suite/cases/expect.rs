@@ -7,6 +7,8 @@ use crate::{
     finding::Expected,
     net::Family,
     suite::{
+        Door,
+        outside::is_outside,
         pairs::{Attempt, attempts, attempts_to, can_be_asked},
         scenario::ProbePattern,
     },
@@ -49,13 +51,22 @@ pub struct ExpectedProbe {
     /// Who asks; the name `*` is every pod of the namespace.
     pub from: ObjectName,
     /// Whom; a hostNetwork pod too, which no line speaks of.
-    pub to: ObjectName,
-    /// On which port.
+    pub to: Target,
+    /// On which port: the pod's, or the door's.
     pub port: Port,
     /// Only in this address family.
     pub family: Option<Family>,
     /// The answer.
     pub expect: Expected,
+}
+
+/// Whom a question is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Pods; the name `*` is every pod of the namespace.
+    Pods(ObjectName),
+    /// Whoever stands behind a Service or a port of a node.
+    Door(Door),
 }
 
 /// A field that the API server would refuse.
@@ -97,6 +108,7 @@ impl Suite {
             to: to.clone(),
             port: port.number,
             protocol: port.protocol,
+            door: None,
         };
         let all: Vec<_> = self
             .ports
@@ -111,7 +123,7 @@ impl Suite {
             })
             .collect();
         for probe in &expect.probes {
-            let asked = [pattern(&probe.from, &probe.to, probe.port)];
+            let asked = [probe.pattern()];
             for attempt in attempts_to(snapshot, &asked, can_be_asked) {
                 if probe
                     .family
@@ -129,6 +141,36 @@ impl Suite {
             }
         }
         rows
+    }
+}
+
+impl ExpectedProbe {
+    /// Through what it asks, if not the pods themselves.
+    pub(in crate::suite) const fn door(&self) -> Option<&Door> {
+        match &self.to {
+            Target::Pods(_) => None,
+            Target::Door(door) => Some(door),
+        }
+    }
+
+    /// Whether both ends are pods, as of the questions that every pair is asked.
+    pub(in crate::suite) fn is_between_pods(&self) -> bool {
+        let to_pods = matches!(&self.to, Target::Pods(to) if !is_outside(to));
+        to_pods && !is_outside(&self.from)
+    }
+
+    /// The question as the prober takes it.
+    pub(in crate::suite) fn pattern(&self) -> ProbePattern {
+        ProbePattern {
+            from: self.from.clone(),
+            to: match &self.to {
+                Target::Pods(to) => to.clone(),
+                Target::Door(_) => ObjectName::new("*", "*"),
+            },
+            port: self.port.number,
+            protocol: self.port.protocol,
+            door: self.door().cloned(),
+        }
     }
 }
 

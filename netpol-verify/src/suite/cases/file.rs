@@ -91,8 +91,10 @@ pub(super) struct EgressLine {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProbeEntry {
-    pub(super) from: ObjectName,
-    pub(super) to: ObjectName,
+    /// A pod, or `Outside`.
+    pub(super) from: String,
+    /// A pod, `Service namespace/name`, `Node name` or `Outside`.
+    pub(super) to: String,
     pub(super) port: Port,
     pub(super) family: Option<Family>,
     pub(super) expect: Expected,

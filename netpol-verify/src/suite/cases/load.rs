@@ -80,7 +80,8 @@ const CNP: &[(&str, &str)] = embedded!("cnp":
     "baseline-egress.yaml", "baseline.yaml");
 const OWN: &[(&str, &str)] = embedded!("own":
     "suite.yaml", "world.yaml", "targets.yaml", "peers.yaml", "blocks.yaml", "ranges.yaml", "ports.yaml", "names.yaml",
-    "rules.yaml", "types.yaml", "changes.yaml", "lives.yaml", "hosts.yaml");
+    "rules.yaml", "types.yaml", "changes.yaml", "lives.yaml", "hosts.yaml", "services.yaml",
+    "outside.yaml");
 
 impl Suite {
     /// The names of embedded suites.

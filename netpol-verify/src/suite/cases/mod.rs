@@ -31,6 +31,8 @@
 //!       ingress: {x/a: [{from: [x/b, y/*], ports: [80/TCP], family: IPv4}]}   # closed but for these lines
 //!       egress: {x/a: []}                # who is not listed is open in that direction
 //!       probes: [{from: x/a, to: y/a, port: 53/UDP, expect: Allow}]     # further questions, of hostNetwork pods too; they win over the lines
+//!       # To `Service y/web` or `Node node2`: on the Service's port or its port on the node; the pod behind it answers. `Outside`
+//!       # asks and answers beyond the nodes.
 //!       problems: [{object: NetworkPolicy x/base, path: 'spec.egress[0].ports[0].endPort'}]
 //!       changes: {added: [NetworkPolicy x/base]}
 //! ```
@@ -53,6 +55,6 @@ mod tests_coverage;
 #[cfg(test)]
 mod tests_loader;
 
-pub use expect::{Access, Expect, ExpectedChanges, ExpectedProbe, ExpectedProblem, Line, Row};
+pub use expect::{Access, Expect, ExpectedChanges, ExpectedProbe, ExpectedProblem, Line, Row, Target};
 pub use load::SuiteError;
 pub use model::{Case, Port, Step, Suite};

@@ -1,6 +1,6 @@
 //! The cases against both readings of the policies: neither computed the tables, and both must give them.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{collections::BTreeSet, fmt::Write, net::IpAddr};
 
 use super::{Case, ExpectedChanges, ExpectedProblem, Row, Step, Suite};
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
     finding::Expected,
     lab::literal::{Party, Reading, permits},
     net::Family,
-    policy::{End, Expectation, PolicySet, Traffic, compile},
-    suite::pairs::Attempt,
+    policy::{Expectation, PolicySet, compile},
+    suite::{Dialled, outside::is_outside, pairs::Attempt},
 };
 
 /// How many mismatches a failure shows.
@@ -29,22 +29,8 @@ fn play(mut see: impl FnMut(&Suite, &Case, usize, &Step, &[Change], &Snapshot)) 
     }
 }
 
-/// The question that the engine is asked for an attempt.
-fn traffic(attempt: &Attempt) -> Traffic {
-    let end = |name: &ObjectName, address| End::Pod {
-        name: name.clone(),
-        address: Some(address),
-    };
-    Traffic::direct(
-        end(&attempt.from, attempt.from_address),
-        end(&attempt.to, attempt.to_address),
-        attempt.protocol,
-        attempt.port,
-    )
-}
-
 fn decided(set: &PolicySet, attempt: &Attempt) -> Expected {
-    match set.decide(&traffic(attempt)).expectation {
+    match attempt.decide(set).expectation {
         Expectation::Allow => Expected::Allow,
         Expectation::Deny => Expected::Deny,
         Expectation::Unspecified(_) => Expected::Unspecified,
@@ -52,16 +38,82 @@ fn decided(set: &PolicySet, attempt: &Attempt) -> Expected {
 }
 
 fn read(snapshot: &Snapshot, attempt: &Attempt) -> Expected {
-    let party = |name, address| Party::Pod {
+    let (from, to) = (
+        party(snapshot, &attempt.from, attempt.from_address),
+        party(snapshot, &attempt.to, attempt.to_address),
+    );
+    let direct = permits(snapshot, from, to, attempt.protocol, attempt.port);
+    let dialled = attempt.dialled.as_ref();
+    match (
+        dialled.filter(|dialled| dialled.address != attempt.to_address),
+        direct,
+    ) {
+        (Some(dialled), Reading::Permitted | Reading::Refused { .. }) => {
+            translated(snapshot, attempt, dialled, direct)
+        }
+        (_, Reading::Permitted) => Expected::Allow,
+        (_, Reading::Refused { .. }) => Expected::Deny,
+        (_, Reading::Undefined(_)) => Expected::Unspecified,
+    }
+}
+
+fn party<'a>(snapshot: &'a Snapshot, name: &ObjectName, address: IpAddr) -> Party<'a> {
+    if is_outside(name) {
+        return Party::Outside(address);
+    }
+    Party::Pod {
         pod: snapshot.pod(name).unwrap(),
         address: Some(address),
-    };
-    let from = party(&attempt.from, attempt.from_address);
-    let to = party(&attempt.to, attempt.to_address);
-    match permits(snapshot, from, to, attempt.protocol, attempt.port) {
-        Reading::Permitted => Expected::Allow,
-        Reading::Refused { .. } => Expected::Deny,
-        Reading::Undefined(_) => Expected::Unspecified,
+    }
+}
+
+/// What is said of a translated connection by all who may look: the source's side may see the address that was dialled, and
+/// the destination's that of a node in the client's place (R13, R20).
+fn translated(snapshot: &Snapshot, attempt: &Attempt, dialled: &Dialled, direct: Reading) -> Expected {
+    let asked = |snapshot: &Snapshot, from, to| permits(snapshot, from, to, attempt.protocol, attempt.port);
+    let mut with_both = snapshot.clone();
+    for pod in with_both.pods.iter_mut().filter(|pod| pod.name == attempt.to) {
+        pod.ips.push(dialled.address);
+    }
+    let before = asked(
+        &with_both,
+        party(&with_both, &attempt.from, attempt.from_address),
+        party(&with_both, &attempt.to, dialled.address),
+    );
+    let rewritten = dialled.rewritten.iter().map(|address| {
+        let node = snapshot
+            .nodes
+            .iter()
+            .find(|node| node.addresses.contains(address));
+        let node = Party::Node {
+            name: &node.unwrap().name,
+            address: *address,
+        };
+        asked(snapshot, node, party(snapshot, &attempt.to, attempt.to_address))
+    });
+    let leaves: Vec<bool> = [direct, before].into_iter().map(|one| sides(one).0).collect();
+    let enters: Vec<bool> = [direct]
+        .into_iter()
+        .chain(rewritten)
+        .map(|one| sides(one).1)
+        .collect();
+    let all = |sides: &[bool]| sides.iter().all(|open| *open);
+    let none = |sides: &[bool]| sides.iter().all(|open| !open);
+    if all(&leaves) && all(&enters) {
+        Expected::Allow
+    } else if none(&leaves) || none(&enters) {
+        Expected::Deny
+    } else {
+        Expected::Unspecified
+    }
+}
+
+/// Whether the source's side and the destination's are open.
+fn sides(reading: Reading) -> (bool, bool) {
+    match reading {
+        Reading::Permitted => (true, true),
+        Reading::Refused { egress, ingress } => (!egress, !ingress),
+        Reading::Undefined(why) => panic!("no case asks what {why:?} leaves open through a Service"),
     }
 }
 

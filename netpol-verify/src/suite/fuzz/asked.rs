@@ -39,6 +39,7 @@ pub(super) fn patterns(snapshot: &Snapshot, dice: &mut Dice) -> Vec<ProbePattern
             to: ObjectName::new("*", "*"),
             port,
             protocol,
+            door: None,
         })
         .collect()
 }

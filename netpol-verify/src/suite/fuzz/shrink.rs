@@ -151,6 +151,7 @@ pub(super) fn pattern(attempt: &JudgedAttempt) -> Option<ProbePattern> {
         to: name(&attempt.to)?,
         port: attempt.port,
         protocol: attempt.protocol,
+        door: None,
     })
 }
 

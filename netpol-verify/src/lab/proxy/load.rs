@@ -1,0 +1,80 @@
+//! Loads the rules of Services into the nodes, and keeps them as the Services are.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
+
+use super::{error::ProxyError, plan, render};
+use crate::lab::{Netns, World};
+
+/// Bridged packets between two pods of a node must be shown to netfilter, or an answer would not be translated back.
+const BRIDGE_SWITCHES: [&str; 2] = [
+    "/proc/sys/net/bridge/bridge-nf-call-iptables",
+    "/proc/sys/net/bridge/bridge-nf-call-ip6tables",
+];
+
+/// Keeps every node's translation as the Services are.
+#[derive(Debug, Default)]
+pub struct Proxy {
+    /// What is loaded, by node.
+    loaded: BTreeMap<String, String>,
+}
+
+impl Proxy {
+    /// Makes the nodes translate what the world's Services say. A node whose rules stay the same is not touched.
+    ///
+    /// # Errors
+    /// A node cannot be entered, or `nft` refuses.
+    pub fn apply(&mut self, world: &World) -> Result<(), ProxyError> {
+        for node in &world.nodes {
+            let doors = plan::doors(&world.snapshot, node);
+            let text = render::render(&doors);
+            let known = self.loaded.get(&node.name);
+            if known == Some(&text) || (known.is_none() && doors.is_empty()) {
+                continue;
+            }
+            let name = node
+                .netns
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
+            let netns = Netns::open(&name.unwrap_or_default())?;
+            if node.bridge.is_some() && !doors.is_empty() {
+                show_bridged(&netns)?;
+            }
+            load(&node.name, &netns, &text)?;
+            self.loaded.insert(node.name.clone(), text);
+        }
+        Ok(())
+    }
+}
+
+fn show_bridged(netns: &Netns) -> Result<(), ProxyError> {
+    netns.run(|| {
+        for path in BRIDGE_SWITCHES {
+            fs::write(path, "1").map_err(|source| ProxyError::Switch {
+                netns: netns.name().to_owned(),
+                path: PathBuf::from(path),
+                source,
+            })?;
+        }
+        Ok(())
+    })?
+}
+
+fn load(node: &str, netns: &Netns, text: &str) -> Result<(), ProxyError> {
+    let mut command = Command::new("nft");
+    command.args(["-f", "-"]);
+    let ended = netns.command_with_input(command, text.as_bytes())?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    Err(ProxyError::Refused {
+        node: node.to_owned(),
+        status: ended.status,
+        message: said
+            .lines()
+            .take(4)
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .join(" | "),
+    })
+}
