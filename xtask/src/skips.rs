@@ -16,11 +16,30 @@ pub(crate) struct Totals {
     pub(crate) skipped: Vec<String>,
     /// Tests with `#[ignore]`: `name: ignored`.
     pub(crate) ignored: Vec<String>,
+    /// What each test that failed said of why, so that it can be said again where a reader looks first: at the end.
+    pub(crate) reasons: Vec<String>,
+    part: Part,
 }
+
+/// Where in libtest's output a run is.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Part {
+    /// Among what does not tell of a failure.
+    #[default]
+    Elsewhere,
+    /// In the output of tests that failed.
+    Failures,
+    /// In the reason, with so many of its lines taken.
+    Reason(u32),
+}
+
+/// So many lines of a reason are said again: an assertion's two sides, and an error's causes.
+const REASON_LINES: u32 = 12;
 
 impl Totals {
     /// Takes a line of a test run's output.
     pub(crate) fn read(&mut self, line: &str) {
+        self.read_failure(line);
         if let Some(counts) = line.strip_prefix("test result: ") {
             for part in counts.split(['.', ';']) {
                 let mut words = part.split_whitespace();
@@ -40,6 +59,34 @@ impl Totals {
         {
             self.ignored.push(format!("{name}: ignored"));
         }
+    }
+
+    /// Takes a line for the reasons of failures, as libtest prints them with `--show-output`.
+    fn read_failure(&mut self, line: &str) {
+        let name = line
+            .strip_prefix("---- ")
+            .and_then(|rest| rest.strip_suffix(" stdout ----"));
+        let begins = line.starts_with("thread '") || line.starts_with("Error: ");
+        let ends = line.to_lowercase().starts_with("stack backtrace:");
+        self.part = match (&self.part, line, name) {
+            (_, "failures:", _) => Part::Failures,
+            (_, "successes:", _) => Part::Elsewhere,
+            (Part::Failures | Part::Reason(_), _, Some(name)) => {
+                self.reasons.push(format!("{name}:"));
+                Part::Failures
+            }
+            (Part::Failures, _, None) if begins => self.reason(line, 1),
+            (Part::Reason(taken), _, None) if !ends && *taken < REASON_LINES => self.reason(line, taken + 1),
+            (Part::Failures | Part::Reason(_), ..) => Part::Failures,
+            (Part::Elsewhere, ..) => Part::Elsewhere,
+        };
+    }
+
+    fn reason(&mut self, line: &str, taken: u32) -> Part {
+        if !line.trim().is_empty() {
+            self.reasons.push(format!("    {line}"));
+        }
+        Part::Reason(taken)
     }
 
     /// The skips that nobody expects.
@@ -109,5 +156,46 @@ mod tests {
         assert_eq!(totals.line(), "0 passed, 0 failed, 2 skipped");
         let expected = parse("# kernels\ntcx: # before 6.6\n\n");
         assert_eq!(totals.unexpected(&expected), ["root: not root"]);
+    }
+
+    #[test]
+    fn why_a_test_failed_is_said_again_without_what_it_printed_before_and_its_backtrace() {
+        let totals = read(&[
+            "successes:",
+            "---- fine stdout ----",
+            "thread 'x' panicked, as the test wants it",
+            "failures:",
+            "",
+            "---- a::falls stdout ----",
+            "fault 1 of 97",
+            "",
+            "thread 'a::falls' (7) panicked at tests/a.rs:1:1:",
+            "assertion failed",
+            "stack backtrace:",
+            "   0: core::panicking",
+            "---- a::errs stdout ----",
+            "Error: pod a/b",
+            "",
+            "Caused by:",
+            "    no address",
+            "",
+            "Stack backtrace:",
+            "   0: anyhow",
+            "",
+            "failures:",
+            "    a::falls",
+        ]);
+        assert_eq!(
+            totals.reasons,
+            [
+                "a::falls:",
+                "    thread 'a::falls' (7) panicked at tests/a.rs:1:1:",
+                "    assertion failed",
+                "a::errs:",
+                "    Error: pod a/b",
+                "    Caused by:",
+                "        no address",
+            ]
+        );
     }
 }

@@ -54,6 +54,9 @@ pub(crate) fn run() -> Result<()> {
     for line in &unexpected {
         println!("unexpected skip: {line}");
     }
+    for line in &totals.reasons {
+        println!("{line}");
+    }
     println!("\n{}", totals.line());
     if !units || !kernel || totals.failed > 0 {
         bail!("tests failed");
