@@ -57,11 +57,11 @@ pub enum AttachError {
         /// Why.
         source: Box<aya::programs::ProgramError>,
     },
-    /// Another interface bears the name by now.
+    /// The interface went, or another bears its name by now.
     #[error(
-        "attaching to {ifname} in {netns}: the name has just been given to another interface; it is tried again"
+        "attaching to {ifname} in {netns}: the interface is gone or has another name by now; it is looked for again"
     )]
-    Renamed {
+    Moved {
         /// The interface.
         ifname: String,
         /// Its namespace.
@@ -120,6 +120,23 @@ impl Attached {
         ifindex: Ifindex,
         attachment: Attachment,
     ) -> Result<Self, AttachError> {
+        let attached = Self::by_name(object, netns, ifname, attachment);
+        // Attaching goes by name, and names change hands: what was refused or attached may not be what was looked at.
+        match netns.enter(|| nix::net::if_::if_nametoindex(ifname))? {
+            Ok(index) if index == ifindex.0 => attached,
+            _ => Err(AttachError::Moved {
+                ifname: ifname.to_owned(),
+                netns: netns.path().name(),
+            }),
+        }
+    }
+
+    fn by_name(
+        object: &mut Object,
+        netns: &OpenNetns,
+        ifname: &str,
+        attachment: Attachment,
+    ) -> Result<Self, AttachError> {
         let name = || netns.path().name();
         let mut attached = Self {
             netns: netns.clone(),
@@ -152,14 +169,7 @@ impl Attached {
                 source: Box::new(source),
             })?);
         }
-        // Attaching goes by name, and names change hands.
-        match netns.enter(|| nix::net::if_::if_nametoindex(ifname))? {
-            Ok(index) if index == ifindex.0 => Ok(attached),
-            _ => Err(AttachError::Renamed {
-                ifname: ifname.to_owned(),
-                netns: name(),
-            }),
-        }
+        Ok(attached)
     }
 }
 

@@ -304,7 +304,7 @@ impl Follower {
         if told.as_ref() != Some(&watched) {
             match &fault {
                 // It was renamed, or went with its pod, between the look and the attachment: the next look tells which.
-                Some(error @ AttachError::Renamed { .. }) => {
+                Some(error @ AttachError::Moved { .. }) => {
                     tracing::debug!(netns = known.name, %error, "The interface is looked for again.");
                 }
                 Some(error) => {
