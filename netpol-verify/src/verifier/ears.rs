@@ -191,7 +191,7 @@ impl Ears {
         &self.tracker
     }
 
-    /// The join, to let go of what was judged.
+    /// The join, to be told of probes and to let go of what was judged.
     pub const fn tracker_mut(&mut self) -> &mut Tracker {
         &mut self.tracker
     }

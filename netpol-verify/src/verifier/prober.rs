@@ -182,6 +182,9 @@ impl<S: Sensors> ClusterProber<S> {
                 refused: None,
             })
             .collect();
+        for attempt in &open {
+            self.ears.tracker_mut().expect(attempt.key);
+        }
         let all: Vec<usize> = (0..open.len()).collect();
         self.send(&mut open, &all).await;
         while !open.is_empty() {
