@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{account::of_sensors, error::CertifyError, run::Cases, scene::ClusterScene};
 use crate::{
-    report::{Certification, CertificationFacts, Environment},
+    report::{Certification, Environment},
     suite::{Record, play_all},
 };
 
@@ -18,13 +18,13 @@ pub(super) struct CasesSetting {
     pub(super) started: Timestamp,
 }
 
-/// Plays the chosen cases.
+/// Plays the chosen cases. What was kept of them is for whoever has said what came of it to remove.
 pub(super) async fn cases_of(
     mut scene: ClusterScene<'_>,
     cases: &Cases,
     setting: CasesSetting,
     progress: &dyn Fn(&str),
-) -> Result<Certification, CertifyError> {
+) -> Result<(Certification, Record), CertifyError> {
     let cni = setting.cni.unwrap_or_else(|| "of unknown make".to_owned());
     let chosen = cases.selection.of(&cases.suites)?;
     let nodes: Vec<String> = setting.nodes.iter().cloned().collect();
@@ -35,7 +35,6 @@ pub(super) async fn cases_of(
     );
     let mut record = Record::open(&cases.run, &place)?;
     let results = play_all::<_, CertifyError>(&mut scene, &chosen, &mut record, progress).await?;
-    record.finish()?;
     let sensors = of_sensors(scene.probing.prober, &setting.nodes);
     let environment = Environment {
         kernel: sensors.kernels,
@@ -47,18 +46,6 @@ pub(super) async fn cases_of(
         nodes,
         notes: sensors.notes,
     };
-    Ok(Certification::new(CertificationFacts {
-        suites: cases
-            .suites
-            .iter()
-            .map(|suite| (suite.name.clone(), suite.title.clone()))
-            .collect(),
-        environment: results.with_notes(environment),
-        cases: results.cases,
-        refused: results.refused,
-        losses: sensors.losses,
-        problems: Vec::new(),
-        started: setting.started,
-        finished: Timestamp::now(),
-    }))
+    let certification = results.certification(&cases.suites, environment, sensors.losses, setting.started);
+    Ok((certification, record))
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::{
     existing::{self, Existing},
-    names::Names,
     world::World,
 };
 use crate::{
@@ -17,8 +16,6 @@ use crate::{
 pub(super) enum Ground<'a> {
     /// A suite's pods, made for the run.
     Own(World, &'a Scenario),
-    /// Pods of cases, which each brings along, under these names.
-    Cases(Names),
     /// The user's own.
     Existing(&'a Existing),
 }
@@ -28,7 +25,6 @@ impl Ground<'_> {
     fn holds(&self, namespace: &str) -> bool {
         match self {
             Self::Own(world, _) => world.holds(namespace),
-            Self::Cases(names) => names.are_of(namespace),
             Self::Existing(existing) => existing.holds(namespace),
         }
     }
@@ -44,7 +40,6 @@ impl Ground<'_> {
                     title: Some(stage.title.clone()).filter(|title| !title.is_empty()),
                 })
                 .collect(),
-            Self::Cases(_) => Vec::new(),
             Self::Existing(_) => vec![StageTitle {
                 name: existing::STAGE.to_owned(),
                 title: Some(existing::TITLE.to_owned()),
@@ -56,7 +51,7 @@ impl Ground<'_> {
     pub(super) fn problems(&self) -> Vec<Problem> {
         match self {
             Self::Own(world, _) => world.problems.iter().map(reported).collect(),
-            Self::Cases(_) | Self::Existing(_) => Vec::new(),
+            Self::Existing(_) => Vec::new(),
         }
     }
 
@@ -67,7 +62,7 @@ impl Ground<'_> {
         let name = object.split_once(' ').map_or(object, |(_, name)| name);
         match (name.split_once('/'), self) {
             (Some((namespace, _)), _) => self.holds(namespace),
-            (None, Self::Own(..) | Self::Cases(_)) => object.contains("npv-"),
+            (None, Self::Own(..)) => object.contains("npv-"),
             (None, Self::Existing(_)) => true,
         }
     }
@@ -87,7 +82,6 @@ impl Ground<'_> {
     pub(super) fn pods(&self, state: &ClusterState) -> Vec<String> {
         match self {
             Self::Own(world, _) => world.pods.iter().map(|pod| pod.name.to_string()).collect(),
-            Self::Cases(_) => Vec::new(),
             Self::Existing(existing) => {
                 let pods = state.snapshot().pods;
                 let taken = pods.iter().filter(|pod| existing.takes(pod));
@@ -103,7 +97,7 @@ impl Ground<'_> {
                 .intent(scenario)
                 .map(|intent| check_intent(&intent, state))
                 .unwrap_or_default(),
-            Self::Cases(_) | Self::Existing(_) => Vec::new(),
+            Self::Existing(_) => Vec::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::error::CertifyError;
 use crate::{
     cluster::{NAMESPACE_NAME_LABEL, Namespace, ObjectName, Pod, SourcedPolicy},
-    suite::ProbePattern,
+    suite::{ProbePattern, declared_ports},
 };
 
 /// The label on everything that belongs to a run.
@@ -47,11 +47,6 @@ impl Names {
     /// A text of the run with the suite's own names in it again.
     pub(super) fn of_suite(&self, text: &str) -> String {
         text.replace(&self.namespace(""), "")
-    }
-
-    /// Whether a namespace is one of the run's.
-    pub(super) fn are_of(&self, namespace: &str) -> bool {
-        namespace.starts_with(&self.namespace(""))
     }
 
     /// Selectors that name a namespace by its name name the run's.
@@ -120,20 +115,10 @@ impl Names {
         })
     }
 
-    /// The manifest of a pod, named as it is in the cluster, that is only there to be probed, on a node. It runs nothing that listens: a SYN that reaches
-    /// it is answered by its kernel's reset, and that is an answer.
+    /// The manifest of a pod, named as it is in the cluster, that is only there to be probed, on a node. It runs nothing that
+    /// listens: a SYN that reaches it is answered by its kernel's reset, and that is an answer.
     pub(super) fn pod_manifest(pod: &Pod, hostname: &str, image: &str, pull_policy: &str) -> Value {
-        let ports: Vec<Value> = pod
-            .ports
-            .iter()
-            .map(|port| {
-                let mut value = json!({"containerPort": port.port, "protocol": port.protocol.as_str()});
-                if let (Some(name), Some(map)) = (&port.name, value.as_object_mut()) {
-                    map.insert("name".to_owned(), json!(name));
-                }
-                value
-            })
-            .collect();
+        let ports = declared_ports(pod);
         json!({
             "apiVersion": "v1",
             "kind": "Pod",
@@ -193,6 +178,6 @@ mod tests {
         assert_eq!(selector["matchLabels"]["team"], "x");
         assert_eq!(selector["matchExpressions"][0]["values"][0], "npv-abc12-y");
         assert_eq!(names.of_suite("npv-abc12-x/base (egress)"), "x/base (egress)");
-        assert!(names.are_of("npv-abc12-x") && !names.are_of("npv-other-x"));
+        assert_eq!(names.of_suite("npv-other-x/base"), "npv-other-x/base");
     }
 }

@@ -25,12 +25,12 @@ use crate::{
     bus::nats::NatsSensors,
     cluster::{LiveCluster, ObjectName, Phase, Snapshot},
     report::{Certification, Run},
-    suite::{RunName, Scenario, Selection, cases::Suite},
+    suite::{Record, RunName, Scenario, Selection, cases::Suite},
     verifier::ClusterProber,
 };
 
 /// Pods must be scheduled, started, given addresses and be seen.
-const PODS: Duration = Duration::from_secs(120);
+pub(super) const PODS: Duration = Duration::from_secs(120);
 /// How long sensors may take to tell of the interfaces that they watch.
 const ROSTERS: Duration = Duration::from_secs(15);
 /// What is cleaned up must come to an end, too.
@@ -80,13 +80,21 @@ pub struct Cases {
     pub run: RunName,
 }
 
+/// What is done on the cluster.
+enum Play<'a> {
+    /// Paths are probed stage by stage.
+    Stages(Ground<'a>),
+    /// Cases are played.
+    Cases(&'a Cases),
+}
+
 /// What came of certifying.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Certified {
     /// Stage by stage.
     Run(Box<Run>),
-    /// Case by case.
-    Cases(Box<Certification>),
+    /// Case by case; and what was kept of the cases, to be removed when that is told.
+    Cases(Box<Certification>, Record),
 }
 
 /// Certifies a cluster. Whatever was made is removed before this returns, also where `stop` comes first.
@@ -189,40 +197,37 @@ async fn work(
     };
     let installed = install::ensure(cluster, &request.images, progress).await?;
     lease.check()?;
-    let (ground, names) = match &request.target {
+    let play = match &request.target {
         Target::Suite { scenario, .. } => {
             progress("making namespaces and pods");
             let world = World::new(scenario, run)?;
             make(cluster, &world, &homes, &installed).await?;
-            let names = homes.iter().map(|home| home.name.clone()).collect();
-            (Ground::Own(world, scenario), names)
+            Play::Stages(Ground::Own(world, scenario))
         }
-        Target::Cases(_) => (
-            Ground::Cases(Names::of(run)),
-            homes.iter().map(|home| home.name.clone()).collect(),
-        ),
-        Target::Existing(existing) => (Ground::Existing(existing), existing_on.unwrap_or_default()),
+        Target::Existing(existing) => Play::Stages(Ground::Existing(existing)),
+        Target::Cases(cases) => Play::Cases(cases),
     };
+    let names = existing_on.unwrap_or_else(|| homes.iter().map(|home| home.name.clone()).collect());
     progress("reaching NATS");
     let reach = Reach::open(cluster).await?;
     let mut prober = reach.prober(run).await?;
     progress("listening to the sensors");
     let deaf = prober.meet(&names).await?;
-    let is_hopeless = matches!(ground, Ground::Own(..) | Ground::Cases(_)) || deaf == names;
+    let is_hopeless = !matches!(request.target, Target::Existing(_)) || deaf == names;
     if !deaf.is_empty() && is_hopeless {
         return Err(CertifyError::Deaf {
             nodes: deaf.into_iter().collect(),
         });
     }
     progress("waiting for the pods");
-    match &ground {
-        Ground::Own(world, _) => {
+    match &play {
+        Play::Stages(Ground::Own(world, _)) => {
             let names: Vec<ObjectName> = world.pods.iter().map(|pod| pod.name.clone()).collect();
             wait_for_pods(live, cluster, &mut prober, &names).await?;
         }
+        Play::Stages(Ground::Existing(existing)) => hear_of(live, &mut prober, existing).await?,
         // Each case brings its own.
-        Ground::Cases(_) => {}
-        Ground::Existing(existing) => hear_of(live, &mut prober, existing).await?,
+        Play::Cases(_) => {}
     }
     let mut results = Vec::new();
     let check = || lease.check();
@@ -234,18 +239,20 @@ async fn work(
         rate: None,
         check: &check,
     };
-    if let (Target::Cases(cases), Ground::Cases(names_of_run)) = (&request.target, &ground) {
-        let scene = ClusterScene::new(probing, cluster, &homes, &installed, names_of_run.clone());
-        let setting = CasesSetting {
-            cni,
-            nodes: names,
-            started,
-        };
-        let played = cases_of(scene, cases, setting, progress).await?;
-        return Ok(Certified::Cases(Box::new(played)));
-    }
+    let ground = match play {
+        Play::Stages(ground) => ground,
+        Play::Cases(cases) => {
+            let scene = ClusterScene::new(probing, cluster, &homes, &installed, Names::of(run));
+            let setting = CasesSetting {
+                cni,
+                nodes: names,
+                started,
+            };
+            let (certification, record) = cases_of(scene, cases, setting, progress).await?;
+            return Ok(Certified::Cases(Box::new(certification), record));
+        }
+    };
     match &ground {
-        Ground::Cases(_) => {}
         Ground::Own(world, _) => {
             let count = world.stages.len();
             for (index, stage) in world.stages.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use crate::{cluster::ObjectName, net::Protocol, suite::Attempt};
+use crate::{cluster::ObjectName, net::Protocol, random::SplitMix, suite::Attempt};
 
 /// How many draws an asked path may cost before what is left is taken in order.
 const DRAWS: usize = 16;
@@ -41,7 +41,7 @@ pub(super) fn sample(pods: &[Candidate], most: usize, seed: u64) -> Sample {
     let chosen: BTreeSet<Choice> = if of <= u64::try_from(most).unwrap_or(u64::MAX) {
         every().collect()
     } else {
-        let mut draw = Draw(seed);
+        let mut draw = Draw(SplitMix(seed));
         let mut chosen = BTreeSet::new();
         for ring in rings(pods, &mut draw) {
             for (from, to) in ring.iter().zip(ring.iter().cycle().skip(1)) {
@@ -139,7 +139,7 @@ fn by_kind(pods: &[Candidate]) -> BTreeMap<usize, Vec<usize>> {
 /// One pod of each kind, and all others, shuffled. Around each ring every pod asks one and is asked by one.
 fn rings(pods: &[Candidate], draw: &mut Draw) -> [Vec<usize>; 2] {
     let mut shuffled: Vec<usize> = (0..pods.len()).collect();
-    shuffled.sort_by_cached_key(|_| draw.next());
+    shuffled.sort_by_cached_key(|_| draw.0.next());
     let mut seen = BTreeSet::new();
     let is_first = |index: &usize| pods.get(*index).is_some_and(|pod| seen.insert(pod.kind));
     let (first, mut others): (Vec<usize>, Vec<usize>) = shuffled.into_iter().partition(is_first);
@@ -159,21 +159,13 @@ impl Candidate {
     }
 }
 
-/// SplitMix64: the same numbers for the same seed, on every machine and in every version.
-struct Draw(u64);
+/// The same choices for the same seed.
+struct Draw(SplitMix);
 
 impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn one<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         let len = u64::try_from(of.len()).ok().filter(|len| *len > 0)?;
-        of.get(usize::try_from(self.next() % len).ok()?)
+        of.get(usize::try_from(self.0.next() % len).ok()?)
     }
 
     /// One of a pair's paths.

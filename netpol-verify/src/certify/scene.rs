@@ -4,20 +4,20 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    api::Cluster,
+    api::{Cluster, POD},
     error::CertifyError,
     install::Installed,
     names::Names,
     nodes::Home,
-    run::wait_for_pods,
+    run::{PODS, make_pod, wait_for_pods},
     scene_addresses::Addresses,
-    stage::{Probing, pick},
+    stage::Probing,
 };
 use crate::{
     bus::nats::NatsSensors,
     cluster::{ClusterState, Object, ObjectKey, ObjectName, Pod},
     finding::JudgedAttempt,
-    suite::{Changed, ProbePattern, Scene, ScenePatience, attempts},
+    suite::{Changed, ProbePattern, Scene, ScenePatience, attempts, pick},
 };
 
 /// Between two rounds.
@@ -63,6 +63,19 @@ impl<'a> ClusterScene<'a> {
         self.cluster.remove(key.kind, namespace.as_deref(), &name).await
     }
 
+    async fn wait_until_gone(&self, key: &ObjectKey) -> Result<(), CertifyError> {
+        let namespace = self.names.namespace(key.namespace.as_deref().unwrap_or_default());
+        let is_gone = async || {
+            let left = self.cluster.get(POD, Some(&namespace), &key.name).await?;
+            Ok(match left {
+                None => Ok(()),
+                Some(_) => Err("it is still there".to_owned()),
+            })
+        };
+        let what = format!("pod {namespace}/{} to go", key.name);
+        self.cluster.until(&what, PODS, is_gone).await
+    }
+
     /// The hostname of the node for a pod: `node2` of a suite is the second of ours.
     fn hostname(&self, pod: &Pod) -> &str {
         let number = pod.node.as_deref().and_then(|node| node.strip_prefix("node"));
@@ -85,7 +98,7 @@ impl<'a> ClusterScene<'a> {
             &self.installed.image,
             &self.installed.pull_policy,
         );
-        super::run::make_pod(self.cluster, &named.name, &manifest).await
+        make_pod(self.cluster, &named.name, &manifest).await
     }
 
     /// Waits for the pods, and learns their addresses.
@@ -121,6 +134,10 @@ impl Scene for ClusterScene<'_> {
         let remade: Vec<ObjectKey> = objects.iter().filter(remade).map(Object::key).collect();
         for key in gone.iter().chain(&remade) {
             self.remove(key).await?;
+        }
+        // One of its name that is going would be taken for the new one, or refuse its spec.
+        for key in &remade {
+            self.wait_until_gone(key).await?;
         }
         self.state.delete(gone.iter().cloned());
         self.state.apply(objects.iter().cloned());
@@ -181,9 +198,7 @@ impl Scene for ClusterScene<'_> {
             .map(|pod| self.names.object(&pod.name))
             .collect();
         ours.pods.retain(|pod| wanted.contains(&pod.name));
-        // What goes through Services and node ports is played in the lab.
-        let direct = patterns.iter().filter(|one| one.door.is_none());
-        let renamed: Vec<ProbePattern> = direct.map(|one| self.names.pattern(one)).collect();
+        let renamed: Vec<ProbePattern> = patterns.iter().map(|one| self.names.pattern(one)).collect();
         let mut all = attempts(&ours, &renamed);
         if let Some(only) = only {
             all = pick(&all, only);
@@ -195,6 +210,12 @@ impl Scene for ClusterScene<'_> {
             one.by = one.by.iter().map(|by| self.names.of_suite(by)).collect();
         }
         Ok(judged)
+    }
+
+    fn unasked(&self, patterns: &[ProbePattern]) -> Option<String> {
+        let all_between_pods = patterns.iter().all(ProbePattern::is_between_pods);
+        (!all_between_pods)
+            .then(|| "Services, node ports and the outside are asked about in the lab only".to_owned())
     }
 
     async fn rest(&mut self, pause: Duration) -> Result<(), CertifyError> {

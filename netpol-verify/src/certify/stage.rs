@@ -22,7 +22,7 @@ use crate::{
     net::{Clock, Netns},
     policy::{PolicySet, compile},
     sensor::Probe,
-    suite::{Attempt, ProbePattern, attempts, deciders, line},
+    suite::{Attempt, ProbePattern, attempts, deciders, line, pick},
     verifier::{ClusterProber, Decided, Identity, Order},
 };
 
@@ -109,7 +109,8 @@ impl<S: Sensors> Probing<'_, S> {
             let mut ours = view.snapshot.clone();
             ours.pods.retain(|pod| world.holds(&pod.name.namespace));
             let mut result = self.probe(&view, name, &attempts(&ours, patterns)).await?;
-            let is_clean = !result.attempts.is_empty() && !result.attempts.iter().any(is_doubtful);
+            let is_clean =
+                !result.attempts.is_empty() && !result.attempts.iter().any(JudgedAttempt::is_doubtful);
             let is_over = Clock.now().since(changed) >= self.settle;
             let after = match (clean_since, is_clean) {
                 (Some(since), true) => Some(since),
@@ -138,9 +139,9 @@ impl<S: Sensors> Probing<'_, S> {
         let plan = existing.plan(&view.snapshot, &view.set, &view.identity);
         let mut result = self.probe(&view, existing::STAGE, &plan.attempts).await?;
         result.notes = plan.notes;
-        let at_first = result.attempts.iter().filter(|one| is_doubtful(one)).count();
+        let at_first = result.attempts.iter().filter(|one| one.is_doubtful()).count();
         for _ in 1..ROUNDS {
-            let doubtful: Vec<usize> = indices(&result.attempts, is_doubtful);
+            let doubtful: Vec<usize> = indices(&result.attempts, JudgedAttempt::is_doubtful);
             if doubtful.is_empty() {
                 break;
             }
@@ -159,7 +160,7 @@ impl<S: Sensors> Probing<'_, S> {
             - result
                 .attempts
                 .iter()
-                .filter(|one| is_doubtful(one))
+                .filter(|one| one.is_doubtful())
                 .count()
                 .min(at_first);
         if mended > 0 {
@@ -290,17 +291,6 @@ impl StageResult {
         self.problems = view.problems;
         self.state = view.state;
     }
-}
-
-/// Whether a path is not as it must be, or cannot be told.
-fn is_doubtful(judged: &JudgedAttempt) -> bool {
-    judged.verdict.is_violation() || judged.verdict == Verdict::Inconclusive
-}
-
-/// Those of the attempts that are meant.
-pub(super) fn pick(attempts: &[Attempt], only: &[usize]) -> Vec<Attempt> {
-    let meant = only.iter().filter_map(|index| attempts.get(*index).cloned());
-    meant.collect()
 }
 
 fn indices<T>(all: &[T], is_one: impl Fn(&T) -> bool) -> Vec<usize> {

@@ -7,10 +7,6 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::{
     certify_cases::{CaseOptions, CasesError},
     certify_fuzz::{self, FuzzOptions, Hunt},
@@ -18,7 +14,7 @@ use super::{
     exit::{Exit, fail},
     lab,
     options::{Output, OutputOptions},
-    runtime,
+    runtime::{self, one_thread},
     stream::{complain, say, style},
 };
 use crate::{
@@ -27,8 +23,12 @@ use crate::{
     net::Protocol,
     oracle::{self, Port},
     report::{self, Certification, Run},
-    suite::{Chosen, Fuzzing, Record, RecordError, Scenario, SelectionError, cases::Suite},
+    suite::{
+        Chosen, Fuzzing, Record, RecordError, RunName, Scenario, Selection, SelectionError, cases::Suite,
+    },
 };
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// Seconds that a change may take on a cluster.
 const SETTLE: u64 = 30;
@@ -186,10 +186,10 @@ impl CertifyCommandError {
             Self::Datagrams(_)
             | Self::Selection(_)
             | Self::NoSettle
-            | Self::Certify(CertifyError::NoPod { .. }) => true,
+            | Self::Certify(CertifyError::NoPod { .. } | CertifyError::Selection(_)) => true,
             Self::Cases(error) => error.is_usage(),
             Self::Lab(error) => error.is_usage(),
-            Self::Record(error) => error.is_usage(),
+            Self::Record(error) | Self::Certify(CertifyError::Record(error)) => error.is_usage(),
             Self::Certify(_) | Self::Runtime(_) | Self::Json(_) | Self::Output(_) => false,
         }
     }
@@ -242,9 +242,18 @@ impl CertifyOptions {
             scenario,
             name: self.suite.clone(),
         });
-        match self.on_cluster(target)? {
+        let certified = self.on_cluster(target)?;
+        self.shown(certified, None)
+    }
+
+    fn shown(
+        &self,
+        certified: Certified,
+        before: Option<&Certification>,
+    ) -> Result<ExitCode, CertifyCommandError> {
+        match certified {
             Certified::Run(run) => self.said(&run),
-            Certified::Cases(run) => self.said_of_cases(&run, None),
+            Certified::Cases(run, record) => self.said_of_cases(&run, record, before),
         }
     }
 
@@ -264,14 +273,7 @@ impl CertifyOptions {
             request_timeout: None,
         };
         let work = async {
-            let mut interrupt = signal(SignalKind::interrupt()).map_err(CertifyCommandError::Runtime)?;
-            let mut terminate = signal(SignalKind::terminate()).map_err(CertifyCommandError::Runtime)?;
-            let stop = async {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-            };
+            let stop = runtime::told_to_end().map_err(CertifyCommandError::Runtime)?;
             let live = LiveCluster::find(&access).await.map_err(CertifyError::from)?;
             let target = match target {
                 Some(target) => target,
@@ -289,31 +291,38 @@ impl CertifyOptions {
     /// Suites of cases.
     fn suites(&self, suites: Vec<Suite>) -> Result<ExitCode, CertifyCommandError> {
         let before = self.cases.before()?;
-        if self.in_lab.lab {
-            return self.said_of_cases(&self.played(&suites)?, before.as_ref());
-        }
         let selection = self.cases.selection(self.seed);
-        // That nothing is left to play is said before a cluster is touched.
-        selection.of(&suites)?;
+        // What cannot come of it is said before a cluster is touched.
+        self.cases.check(&selection.of(&suites)?)?;
         let run = self.cases.run_name();
-        let cases = Cases {
-            suites,
-            selection,
-            run: run.clone(),
+        Record::look_up(&run)?;
+        let certified = if self.in_lab.lab {
+            self.played(&suites, &selection, &run)
+        } else {
+            self.on_cluster(Some(Target::Cases(Cases {
+                suites,
+                selection,
+                run: run.clone(),
+            })))
         };
-        let played = self.on_cluster(Some(Target::Cases(cases)));
-        match played.inspect_err(|_| CaseOptions::say_how_to_go_on(&run))? {
-            Certified::Run(run) => self.said(&run),
-            Certified::Cases(run) => self.said_of_cases(&run, before.as_ref()),
-        }
+        let how_to_go_on = |error: &CertifyCommandError| {
+            if !error.is_usage() {
+                CaseOptions::say_how_to_go_on(&run);
+            }
+        };
+        self.shown(certified.inspect_err(how_to_go_on)?, before.as_ref())
     }
 
+    /// What is kept of the cases goes when what came of them was told.
     fn said_of_cases(
         &self,
         run: &Certification,
+        record: Record,
         before: Option<&Certification>,
     ) -> Result<ExitCode, CertifyCommandError> {
-        say(&self.cases.text(run, before, self.print.output)?)?;
+        say(&CaseOptions::text(run, before, self.print.output)?)?;
+        record.finish()?;
+        self.cases.write_conformance(run)?;
         Ok(run.exit_code().into())
     }
 
@@ -328,19 +337,24 @@ impl CertifyOptions {
             nodes: self.nodes,
             progress: &|step| progress.quietly(step),
         };
-        let fuzzed = one_thread()?.block_on(self.in_lab.fuzz(hunt));
+        let fuzzed = one_thread()
+            .map_err(CertifyCommandError::Runtime)?
+            .block_on(self.in_lab.fuzz(hunt));
         progress.end();
         let fuzzed = fuzzed?;
         say(&certify_fuzz::text(&fuzzed, self.print.output).map_err(CertifyCommandError::Json)?)?;
         Ok(certify_fuzz::exit(&fuzzed))
     }
 
-    fn played(&self, suites: &[Suite]) -> Result<Certification, CertifyCommandError> {
-        let chosen = self.cases.selection(self.seed).of(suites)?;
+    fn played(
+        &self,
+        suites: &[Suite],
+        selection: &Selection,
+        run: &RunName,
+    ) -> Result<Certified, CertifyCommandError> {
+        let chosen = selection.of(suites)?;
         let cni = self.cni.as_deref();
-        let place = self.in_lab.place(cni, self.nodes)?;
-        let run_name = self.cases.run_name();
-        let record = Record::open(&run_name, &place)?;
+        let mut record = Record::open(run, &self.in_lab.place(cni, self.nodes)?)?;
         let progress = Progress::new();
         let what = LabSuites {
             suites,
@@ -348,21 +362,15 @@ impl CertifyOptions {
             cni,
             settle: self.settle,
             nodes: self.nodes,
-            record,
+            record: &mut record,
             progress: &|step| progress.say(step),
         };
-        let run = one_thread()?.block_on(self.in_lab.certify(what));
+        let played = one_thread()
+            .map_err(CertifyCommandError::Runtime)?
+            .block_on(self.in_lab.certify(what));
         progress.end();
-        Ok(run.inspect_err(|_| CaseOptions::say_how_to_go_on(&run_name))?)
+        Ok(Certified::Cases(Box::new(played?), record))
     }
-}
-
-/// The prober, the drain and the name server hand over without waking another processor.
-fn one_thread() -> Result<tokio::runtime::Runtime, CertifyCommandError> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(CertifyCommandError::Runtime)
 }
 
 impl CertifyOptions {

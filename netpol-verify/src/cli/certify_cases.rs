@@ -5,8 +5,13 @@ use std::{fs, io, path::PathBuf};
 use clap::Args;
 
 use crate::{
-    report::{self, Certification, certification_table, conformance_report, difference_table},
-    suite::{Record, RunName, Selection, Shard},
+    report::{
+        self, CONFORMANCE_SUITE, Certification, certification_table, conformance_report, difference_table,
+    },
+    suite::{
+        Record, RunName, Selection, Shard,
+        cases::{Case, Suite},
+    },
 };
 
 use super::{
@@ -100,9 +105,22 @@ impl CaseOptions {
         }
     }
 
+    /// Refuses what cannot come of the chosen cases, before any is played.
+    pub(super) fn check(&self, chosen: &[(&Suite, &Case)]) -> Result<(), CasesError> {
+        let has_some = chosen.iter().any(|(suite, _)| suite.name == CONFORMANCE_SUITE);
+        match (&self.conformance, has_some) {
+            (Some(_), false) => Err(CasesError::NoConformance),
+            _ => Ok(()),
+        }
+    }
+
     /// Tells how to go on with a run that ended early, where anything of it is kept.
     pub(super) fn say_how_to_go_on(run: &RunName) {
-        if Record::is_kept(&Record::folder(), run.name()) {
+        let folder = Record::folder();
+        if let Err(error) = Record::forget_without_results(&folder, run.name()) {
+            tracing::debug!(%error, "An empty record stays behind.");
+        }
+        if Record::holds_results(&folder, run.name()) {
             complain(&format!(
                 "What was played is kept: go on by the same command with --resume {}",
                 run.name()
@@ -126,20 +144,12 @@ impl CaseOptions {
         Ok(Some(read))
     }
 
-    /// The certification as text; also written for upstream where that was asked.
+    /// The certification as text.
     pub(super) fn text(
-        &self,
         run: &Certification,
         before: Option<&Certification>,
         output: Output,
     ) -> Result<String, CasesError> {
-        if let Some(path) = &self.conformance {
-            let yaml = conformance_report(run)?.ok_or(CasesError::NoConformance)?;
-            fs::write(path, yaml).map_err(|source| CasesError::Write {
-                path: path.clone(),
-                source,
-            })?;
-        }
         match output {
             Output::Json => report::certification_json(run).map_err(CasesError::Json),
             Output::Table => {
@@ -151,5 +161,17 @@ impl CaseOptions {
                 Ok(text)
             }
         }
+    }
+
+    /// Writes the certification for upstream, where that was asked.
+    pub(super) fn write_conformance(&self, run: &Certification) -> Result<(), CasesError> {
+        let Some(path) = &self.conformance else {
+            return Ok(());
+        };
+        let yaml = conformance_report(run)?.ok_or(CasesError::NoConformance)?;
+        fs::write(path, yaml).map_err(|source| CasesError::Write {
+            path: path.clone(),
+            source,
+        })
     }
 }

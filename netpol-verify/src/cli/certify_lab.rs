@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     doctor,
     options::{LabArguments, LabCommand, LabRun, OutputOptions},
+    runtime::told_to_end,
 };
 use crate::{
     cluster::ClusterState,
@@ -19,7 +19,7 @@ use crate::{
         residue,
         topology::{Plan, Plugins, TopologyError, VirtualCluster, Wiring},
     },
-    report::{Certification, CertificationFacts},
+    report::Certification,
     suite::{
         Cni, LabScene, Labels, ParseCniError, Record, RecordError, Stand, StandError, cases::Case,
         cases::Suite, environment, lab_losses, play_all,
@@ -87,7 +87,7 @@ pub(super) struct LabSuites<'a> {
     pub(super) cni: Option<&'a str>,
     pub(super) settle: Option<u64>,
     pub(super) nodes: u16,
-    pub(super) record: Record,
+    pub(super) record: &'a mut Record,
     pub(super) progress: &'a dyn Fn(&str),
 }
 
@@ -99,13 +99,10 @@ pub(super) async fn interruptible<T>(
     if !missing.is_empty() {
         return Err(CertifyLabError::Capabilities(missing));
     }
-    // Both before the work begins, which may block for a while before it first waits.
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(CertifyLabError::Signal)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(CertifyLabError::Signal)?;
+    let stop = told_to_end().map_err(CertifyLabError::Signal)?;
     tokio::select! {
         done = work => done,
-        _ = interrupt.recv() => Err(CertifyLabError::Interrupted),
-        _ = terminate.recv() => Err(CertifyLabError::Interrupted),
+        () = stop => Err(CertifyLabError::Interrupted),
     }
 }
 
@@ -192,7 +189,7 @@ impl CertifyLabOptions {
         let LabSuites {
             suites,
             chosen,
-            mut record,
+            record,
             progress,
             ..
         } = what;
@@ -211,23 +208,9 @@ impl CertifyLabOptions {
             scenario: None,
         };
         let mut scene = LabScene::new(stand, Duration::from_secs(what.settle.unwrap_or(0)));
-        let results = play_all::<_, CertifyLabError>(&mut scene, chosen, &mut record, progress).await?;
-        let environment = results.with_notes(environment(scene.stand(), labels));
-        let losses = lab_losses(scene.stand());
+        let results = play_all::<_, CertifyLabError>(&mut scene, chosen, record, progress).await?;
+        let (environment, losses) = (environment(scene.stand(), labels), lab_losses(scene.stand()));
         scene.into_stand().down().await?;
-        record.finish()?;
-        Ok(Certification::new(CertificationFacts {
-            suites: suites
-                .iter()
-                .map(|suite| (suite.name.clone(), suite.title.clone()))
-                .collect(),
-            cases: results.cases,
-            refused: results.refused,
-            losses,
-            environment,
-            problems: Vec::new(),
-            started,
-            finished: Timestamp::now(),
-        }))
+        Ok(results.certification(suites, environment, losses, started))
     }
 }

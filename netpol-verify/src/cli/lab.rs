@@ -8,7 +8,6 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     doctor,
@@ -16,6 +15,7 @@ use super::{
     input::say_problems,
     intent::{IntentError, read_intent},
     options::{LabArguments, LabCommand, LabFiles, LabRun, LabVerify, Output},
+    runtime::{one_thread, told_to_end},
     stream::{say, style},
 };
 use crate::{
@@ -133,12 +133,7 @@ fn carry_out(command: LabCommand) -> Result<ExitCode, LabError> {
     if !missing.is_empty() {
         return Err(LabError::Capabilities(missing));
     }
-    // One thread: the prober, the drain and the name server hand over without waking another processor, which costs
-    // more than a packet's whole way.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(LabError::Runtime)?;
+    let runtime = one_thread().map_err(LabError::Runtime)?;
     runtime.block_on(async {
         let dir = RuntimeDir::standard();
         match command {
@@ -155,13 +150,10 @@ fn carry_out(command: LabCommand) -> Result<ExitCode, LabError> {
 
 /// Ctrl-C drops the work, and dropping removes what it made.
 async fn interruptible(work: impl Future<Output = Result<ExitCode, LabError>>) -> Result<ExitCode, LabError> {
-    // Both before the work begins, which may block for a while before it first waits.
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(LabError::Runtime)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(LabError::Runtime)?;
+    let stop = told_to_end().map_err(LabError::Runtime)?;
     tokio::select! {
         done = work => done,
-        _ = interrupt.recv() => Err(LabError::Interrupted),
-        _ = terminate.recv() => Err(LabError::Interrupted),
+        () = stop => Err(LabError::Interrupted),
     }
 }
 

@@ -1,14 +1,13 @@
 //! `sensor`: one node's eyes, for as long as it runs.
 
-use std::{io, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, pin::pin, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     exit::{Exit, fail},
     nats::NatsOptions,
-    runtime,
+    runtime::{self, told_to_end},
 };
 use crate::{
     bus::nats::{Nats, NatsAsks, NatsBus, NatsError, Question, QueueLimits, Role},
@@ -72,8 +71,7 @@ fn run(options: &SensorOptions) -> Result<(), SensorCommandError> {
 }
 
 async fn serve(options: &SensorOptions, notes: Vec<String>) -> Result<(), SensorCommandError> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(SensorCommandError::Runtime)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(SensorCommandError::Runtime)?;
+    let mut told = pin!(told_to_end().map_err(SensorCommandError::Runtime)?);
     let nats = Nats::connect(&options.nats.access(Role::Sensor)).await?;
     let bus = Arc::new(NatsBus::start(nats.clone(), QueueLimits::default()));
     let mut asks = NatsAsks::listen(&nats, &options.node).await?;
@@ -114,8 +112,7 @@ async fn serve(options: &SensorOptions, notes: Vec<String>) -> Result<(), Sensor
                     tokio::spawn(async move { responder.answer(sensor.answer(ask).await).await });
                 }
             },
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            () = &mut told => break,
         }
     }
     // Interfaces are let go and said to be; what waits to be sent gets its chance.

@@ -3,15 +3,12 @@
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::TcpListener;
 
 use super::{
     exit::{Exit, fail},
     nats::NatsOptions,
-    runtime,
+    runtime::{self, told_to_end},
 };
 use crate::{
     bus::nats::{Nats, NatsError, NatsInbox, NatsSensors, Role, Start, StreamLimits},
@@ -136,17 +133,10 @@ pub(super) async fn serve_all<S: crate::bus::Sensors>(
     cluster: &LiveCluster,
     listener: TcpListener,
 ) -> Result<(), VerifierError> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(VerifierError::Runtime)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(VerifierError::Runtime)?;
+    let told = told_to_end().map_err(VerifierError::Runtime)?;
     let address = listener.local_addr().map_err(VerifierError::Runtime)?;
     let board = service.board();
     let server = tokio::spawn(serve(listener, board));
-    let told = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
     tokio::select! {
         ended = service.run(cluster, told) => Ok(ended?),
         served = server => {

@@ -100,6 +100,14 @@ pub struct JudgedAttempt {
     pub latency_micros: Option<u64>,
 }
 
+impl JudgedAttempt {
+    /// Whether it is not as it must be, or cannot be told.
+    #[must_use]
+    pub const fn is_doubtful(&self) -> bool {
+        self.verdict.is_violation() || matches!(self.verdict, Verdict::Inconclusive)
+    }
+}
+
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::{code::Severity, finding::Finding};
-use crate::report::{Tool, VERSION, harmless};
+use crate::report::{Tool, VERSION, document_text};
 
 /// The kind of this document.
 pub const KIND: &str = "Lint";
@@ -87,9 +87,7 @@ impl Lint {
 ///
 /// When a value cannot be written as JSON; no value of a [`Lint`] can cause that today.
 pub fn json(lint: &Lint) -> serde_json::Result<String> {
-    let mut text = harmless(&serde_json::to_string_pretty(lint)?);
-    text.push('\n');
-    Ok(text)
+    document_text(lint)
 }
 
 /// The JSON schema of a [`Lint`], draft 2020-12.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{escape, harmless};
+use super::{document_text, escape};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -83,9 +83,7 @@ pub fn checked_table(all: &[Checked]) -> String {
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn checked_json(all: &[Checked]) -> serde_json::Result<String> {
-    let mut text = harmless(&serde_json::to_string_pretty(all)?);
-    text.push('\n');
-    Ok(text)
+    document_text(all)
 }
 
 #[cfg(test)]

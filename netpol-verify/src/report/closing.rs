@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Intent, Run, RunVerdict, Style, Wanted, escape,
+    Intent, Losses, Problem, Run, RunVerdict, Style, Wanted, escape,
     escape::escape_to,
     path_result::{Names, fold},
 };
@@ -11,6 +11,8 @@ use crate::finding::{Expected, Finding, Severity, Verdict};
 
 /// How many pairs of ends are listed under a finding before the rest is only counted.
 const PAIRS: usize = 12;
+/// The head of what limits an answer.
+pub(super) const TO_KNOW: &str = "To know when reading this:";
 /// How many lines of a suggested manifest are printed.
 const MANIFEST_LINES: usize = 60;
 
@@ -122,13 +124,7 @@ pub(crate) fn intent(run: &Run, names: &Names, style: Style) -> String {
 
 /// What limits the answer: lost records, missing features, policies nobody exercised, input that was not taken.
 pub(crate) fn limits(run: &Run, names: &Names, style: Style) -> String {
-    let mut lines = Vec::new();
-    if run.losses.total() > 0 {
-        lines.push(format!(
-            "{} records were lost; verdicts they touch are inconclusive.",
-            run.losses.total()
-        ));
-    }
+    let mut lines: Vec<String> = lost(&run.losses).into_iter().collect();
     lines.extend(run.environment.notes.iter().map(|note| escape(note)));
     let never: Vec<String> = run
         .coverage
@@ -143,25 +139,39 @@ pub(crate) fn limits(run: &Run, names: &Names, style: Style) -> String {
             never.join(", ")
         ));
     }
-    for problem in &run.problems {
-        let object = problem
-            .object
-            .iter()
-            .chain(&problem.path)
-            .map(|part| format!("{}: ", escape(part)));
-        lines.push(format!(
-            "{}: {}{}",
-            escape(&problem.place),
-            object.collect::<String>(),
-            escape_to(&problem.message, 400)
-        ));
-    }
+    lines.extend(run.problems.iter().map(problem));
+    block(TO_KNOW, &lines, style)
+}
+
+/// What was lost, where anything was.
+pub(super) fn lost(losses: &Losses) -> Option<String> {
+    let total = losses.total();
+    (total > 0).then(|| format!("{total} records were lost; verdicts they touch are inconclusive."))
+}
+
+/// A problem in one line.
+pub(super) fn problem(problem: &Problem) -> String {
+    let object = problem
+        .object
+        .iter()
+        .chain(&problem.path)
+        .map(|part| format!("{}: ", escape(part)));
+    format!(
+        "{}: {}{}",
+        escape(&problem.place),
+        object.collect::<String>(),
+        escape_to(&problem.message, 400)
+    )
+}
+
+/// Lines under a bold head; nothing where there are none.
+pub(super) fn block(head: &str, lines: &[String], style: Style) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let mut text = format!("{}\n", style.bold("To know when reading this:"));
+    let mut text = format!("{}\n", style.bold(head));
     for line in lines {
-        text.push_str(&wrapped(&line, "  ", style.width));
+        text.push_str(&wrapped(line, "  ", style.width));
     }
     text
 }

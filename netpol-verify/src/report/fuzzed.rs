@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::Serialize;
 
-use super::{document::VERSION, escape::escape};
+use super::{document::VERSION, document_text, escape::escape};
 use crate::finding::{JudgedAttempt, Verdict};
 
 /// A hunt and what it gave.
@@ -110,7 +110,7 @@ impl Fuzzed {
             #[serde(flatten)]
             fuzzed: &'a Fuzzed,
         }
-        serde_json::to_string_pretty(&Document {
+        document_text(&Document {
             api_version: VERSION,
             kind: "Fuzz",
             violations: self.violations(),

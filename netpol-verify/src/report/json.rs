@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use schemars::{Schema, schema_for};
+use serde::Serialize;
 
 use super::{Certification, Run, escape::is_hostile};
 
@@ -12,9 +13,7 @@ use super::{Certification, Run, escape::is_hostile};
 ///
 /// When a value cannot be written as JSON; no value of a [`Run`] can cause that today.
 pub fn json(run: &Run) -> serde_json::Result<String> {
-    let mut text = harmless(&serde_json::to_string_pretty(run)?);
-    text.push('\n');
-    Ok(text)
+    document_text(run)
 }
 
 /// The certification as one JSON document, ended by a line feed.
@@ -23,7 +22,12 @@ pub fn json(run: &Run) -> serde_json::Result<String> {
 ///
 /// When a value cannot be written as JSON; no value of a [`Certification`] can cause that today.
 pub fn certification_json(run: &Certification) -> serde_json::Result<String> {
-    let mut text = harmless(&serde_json::to_string_pretty(run)?);
+    document_text(run)
+}
+
+/// Any document as people and programs get it: pretty, harmless to a terminal, ended by a line feed.
+pub(crate) fn document_text<T: Serialize + ?Sized>(document: &T) -> serde_json::Result<String> {
+    let mut text = harmless(&serde_json::to_string_pretty(document)?);
     text.push('\n');
     Ok(text)
 }

@@ -17,9 +17,9 @@ mod summary;
 mod table;
 
 pub use certification::{
-    CERTIFICATION, CaseCounts, CaseResult, CaseVerdict, Cell, Certification, CertificationFacts, Difference,
-    Edge, Feature, Percentiles, Proof, Refused, Settled, Settling, SuiteResult, Trait, certification_table,
-    conformance_report, difference_table, words,
+    CERTIFICATION, CONFORMANCE_SUITE, CaseCounts, CaseResult, CaseVerdict, Cell, Certification,
+    CertificationFacts, Difference, Edge, Feature, Percentiles, Proof, Refused, Settled, Settling,
+    SuiteResult, Trait, certification_table, conformance_report, difference_table, words,
 };
 pub use checked::{Checked, checked_json, checked_table};
 pub(crate) use closing::wrapped;
@@ -34,10 +34,10 @@ pub(crate) use escape::escape_to;
 pub use fuzzed::{Fuzzed, Reproduction};
 pub(crate) use ink::Shade;
 pub use ink::Style;
-pub(crate) use json::harmless;
 pub use json::{
     certification_json, certification_schema, certification_schema_text, json, schema, schema_text,
 };
+pub(crate) use json::{document_text, harmless};
 pub use run::{Facts, StageTitle};
 pub use summary::{RunVerdict, Summary};
 pub use table::table;

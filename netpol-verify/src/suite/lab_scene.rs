@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    pairs::attempts,
+    pairs::{attempts, pick},
     scenario::ProbePattern,
     scene::{Changed, Scene, ScenePatience},
     stand::{Stand, StandError},
@@ -64,9 +64,13 @@ impl Scene for LabScene {
         let (set, _) = compile(&snapshot);
         let mut all = attempts(&snapshot, patterns);
         if let Some(only) = only {
-            all = only.iter().filter_map(|index| all.get(*index).cloned()).collect();
+            all = pick(&all, only);
         }
         Ok(self.stand.judged("", &set, all).await?.attempts)
+    }
+
+    fn unasked(&self, _: &[ProbePattern]) -> Option<String> {
+        None
     }
 
     async fn rest(&mut self, pause: Duration) -> Result<(), StandError> {

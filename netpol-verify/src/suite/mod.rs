@@ -27,11 +27,12 @@ pub use door::{Dialled, Door, ParseDoorError};
 pub use fuzz::{Fuzzing, fuzz};
 pub use judged::{Label, labelled, line};
 pub use lab_scene::LabScene;
-pub use pairs::{Attempt, attempts, can_probe, deciders};
+pub use pairs::{Attempt, attempts, can_probe, deciders, pick};
 pub use play_all::{Results, play_all};
 pub use player::{Played, Player};
 pub use preset::{Cni, ParseCniError};
 pub use prober::{Decided, Planned, Prober};
+pub use proof::declared_ports;
 pub use record::{Record, RecordError, RunName};
 pub use run::{
     Labels, Recorder, check_intent, environment, kernel_release, lab_losses, load, losses, play, reported,

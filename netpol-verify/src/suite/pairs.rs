@@ -119,6 +119,13 @@ pub(super) fn attempts_to(
     attempts
 }
 
+/// Those of the attempts that are meant, by their places.
+#[must_use]
+pub fn pick(attempts: &[Attempt], only: &[usize]) -> Vec<Attempt> {
+    let meant = only.iter().filter_map(|index| attempts.get(*index).cloned());
+    meant.collect()
+}
+
 fn through_doors<'a>(
     snapshot: &'a Snapshot,
     patterns: &'a [ProbePattern],

@@ -1,12 +1,16 @@
 //! All chosen cases, one after the other, with those of an interrupted run taken as they were.
 
+use jiff::Timestamp;
+
 use super::{
     cases::{Case, Suite},
     player::{Played, Player},
     record::{Record, RecordError},
     scene::Scene,
 };
-use crate::report::{CaseResult, CaseVerdict, Environment, Refused};
+use crate::report::{
+    CaseResult, CaseVerdict, Certification, CertificationFacts, Environment, Losses, Refused,
+};
 
 /// What came of all.
 #[derive(Debug, Default)]
@@ -78,10 +82,28 @@ where
 }
 
 impl Results {
-    /// The environment, with what is to be said of the run itself.
+    /// The certification of a run that began at `started` and ends now.
     #[must_use]
-    pub fn with_notes(&self, mut environment: Environment) -> Environment {
-        environment.notes.extend(self.notes.iter().cloned());
-        environment
+    pub fn certification(
+        self,
+        suites: &[Suite],
+        mut environment: Environment,
+        losses: Losses,
+        started: Timestamp,
+    ) -> Certification {
+        environment.notes.extend(self.notes);
+        let titled = suites
+            .iter()
+            .map(|suite| (suite.name.clone(), suite.title.clone()));
+        Certification::new(CertificationFacts {
+            suites: titled.collect(),
+            cases: self.cases,
+            refused: self.refused,
+            losses,
+            environment,
+            problems: Vec::new(),
+            started,
+            finished: Timestamp::now(),
+        })
     }
 }

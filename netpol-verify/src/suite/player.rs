@@ -11,7 +11,7 @@ use super::{
     scene::{Changed, Scene},
 };
 use crate::{
-    cluster::{ClusterState, Object, ObjectKey, ObjectName, Snapshot},
+    cluster::{ClusterState, Object, ObjectKey, Snapshot},
     finding::Verdict,
     net::Clock,
     report::{CaseResult, CaseVerdict, Refused},
@@ -50,17 +50,15 @@ impl Player {
         let mut wanted = suite.state();
         for (index, step) in case.steps.iter().enumerate() {
             step.play(&mut wanted);
+            let patterns = suite.patterns(step);
+            if let Some(why) = scene.unasked(&patterns) {
+                return Ok(refused(suite, case, why));
+            }
             let (gone, objects) = difference(scene.state(), &wanted);
             let changed = Clock.now();
             match scene.change(gone, objects).await? {
                 Changed::Done => {}
-                Changed::Refused { why } => {
-                    return Ok(Played::Refused(Refused {
-                        suite: suite.name.clone(),
-                        id: case.id.clone(),
-                        why,
-                    }));
-                }
+                Changed::Refused { why } => return Ok(refused(suite, case, why)),
                 Changed::Partly { refused } => {
                     for (key, why) in refused {
                         if !is_wanted(step, &key) {
@@ -69,7 +67,6 @@ impl Player {
                     }
                 }
             }
-            let patterns = suite.patterns(step);
             let rounds = settle(scene, &patterns, changed, &mut self.learnt).await?;
             let number = index + 1;
             result.settled.extend(rounds.settled(number, &self.required));
@@ -97,6 +94,14 @@ impl Player {
     }
 }
 
+fn refused(suite: &Suite, case: &Case, why: String) -> Played {
+    Played::Refused(Refused {
+        suite: suite.name.clone(),
+        id: case.id.clone(),
+        why,
+    })
+}
+
 /// Whether a case is about this very refusal.
 fn is_wanted(step: &Step, key: &ObjectKey) -> bool {
     let name = key.to_string();
@@ -107,25 +112,21 @@ impl Suite {
     /// The paths that a step asks about: every pair on every port of the suite, and what the step asks beyond that.
     #[must_use]
     pub fn patterns(&self, step: &Step) -> Vec<ProbePattern> {
-        let everyone = ObjectName::new("*", "*");
-        let pattern = |from: &ObjectName, to: &ObjectName, port: super::cases::Port| ProbePattern {
-            from: from.clone(),
-            to: to.clone(),
-            port: port.number,
-            protocol: port.protocol,
-            door: None,
-        };
-        let mut patterns: Vec<ProbePattern> = self
-            .ports
-            .iter()
-            .map(|port| pattern(&everyone, &everyone, *port))
-            .collect();
+        let mut patterns = self.everyone();
         for probe in &step.expect.probes {
             if !probe.is_between_pods() || !self.ports.contains(&probe.port) {
                 patterns.push(probe.pattern());
             }
         }
         patterns
+    }
+
+    /// Every pair of pods on every port of the suite.
+    pub(super) fn everyone(&self) -> Vec<ProbePattern> {
+        let ports = self.ports.iter();
+        ports
+            .map(|port| ProbePattern::everyone(port.protocol, port.number))
+            .collect()
     }
 
     /// The words of a case by their group.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Namespace, ObjectName, Pod, Snapshot},
+    cluster::{Namespace, Object, ObjectName, Pod, Snapshot},
     finding::JudgedAttempt,
     report::{Proof, words},
 };
@@ -30,7 +30,8 @@ fn pod(end: &str) -> &str {
     end.split_once(' ').map_or(end, |(pod, _)| pod)
 }
 
-/// The pods, their namespaces, and every policy of which one may decide about them, as YAML documents.
+/// The pods, their namespaces, and every NetworkPolicy of which one may decide about them, as YAML documents; what else takes
+/// part is named in comments.
 pub(super) fn manifest(pods: &[&str], snapshot: &Snapshot) -> String {
     let ends: Vec<&Pod> = snapshot
         .pods
@@ -54,7 +55,18 @@ pub(super) fn manifest(pods: &[&str], snapshot: &Snapshot) -> String {
     let texts = documents
         .iter()
         .filter_map(|value| serde_saphyr::to_string(value).ok());
-    texts.collect::<Vec<_>>().join("---\n")
+    // What is not kept as it was written can only be named.
+    let beside: String = beside(snapshot)
+        .map(|name| format!("# and {name}, as the case applies it\n"))
+        .collect();
+    beside + &texts.collect::<Vec<_>>().join("---\n")
+}
+
+/// What may decide too: policies of administrators, and Services.
+fn beside(snapshot: &Snapshot) -> impl Iterator<Item = String> {
+    let admin = snapshot.admin.iter().cloned().map(Object::Admin);
+    let services = snapshot.services.iter().cloned().map(Object::Service);
+    admin.chain(services).map(|object| object.key().to_string())
 }
 
 fn head(value: &mut Value, version: &str, kind: &str) {
@@ -73,17 +85,7 @@ fn of_namespace(namespace: &Namespace) -> Value {
 }
 
 fn of_pod(pod: &Pod) -> Value {
-    let ports: Vec<Value> = pod
-        .ports
-        .iter()
-        .map(|port| {
-            let mut value = json!({"containerPort": port.port, "protocol": port.protocol.as_str()});
-            if let (Some(name), Some(map)) = (&port.name, value.as_object_mut()) {
-                map.insert("name".to_owned(), json!(name));
-            }
-            value
-        })
-        .collect();
+    let ports = declared_ports(pod);
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -93,4 +95,17 @@ fn of_pod(pod: &Pod) -> Value {
             "containers": [{"name": "main", "image": "registry.k8s.io/pause:3.10", "ports": ports}],
         },
     })
+}
+
+/// A pod's ports as its manifest declares them.
+#[must_use]
+pub fn declared_ports(pod: &Pod) -> Vec<Value> {
+    let declared = pod.ports.iter().map(|port| {
+        let mut value = json!({"containerPort": port.port, "protocol": port.protocol.as_str()});
+        if let (Some(name), Some(map)) = (&port.name, value.as_object_mut()) {
+            map.insert("name".to_owned(), json!(name));
+        }
+        value
+    });
+    declared.collect()
 }

@@ -133,10 +133,37 @@ impl Record {
         format!("{now}-{:04x}", crate::random::random() & 0xffff)
     }
 
-    /// Whether a run of that name can be gone on with.
+    /// Whether any result is kept under a name.
     #[must_use]
-    pub fn is_kept(folder: &Path, run: &str) -> bool {
-        folder.join(format!("{run}.jsonl")).exists()
+    pub fn holds_results(folder: &Path, run: &str) -> bool {
+        let text = fs::read_to_string(file_of(folder, run));
+        // The first line is the head.
+        text.is_ok_and(|text| text.lines().nth(1).is_some())
+    }
+
+    /// Removes the record of a run that ended before it had a result.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn forget_without_results(folder: &Path, run: &str) -> io::Result<()> {
+        if Self::holds_results(folder, run) {
+            return Ok(());
+        }
+        match fs::remove_file(file_of(folder, run)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sees, before anything is made, that a run which is to be gone on with is there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn look_up(name: &RunName) -> Result<(), RecordError> {
+        match name {
+            RunName::New(_) => Ok(()),
+            RunName::Interrupted(run) => read(&Self::folder(), run).map(drop),
+        }
     }
 
     /// A new record in a folder; `place` says what is certified.
@@ -144,7 +171,7 @@ impl Record {
     /// # Errors
     /// The file cannot be made.
     pub fn begin(folder: &Path, run: &str, place: &str) -> Result<Self, RecordError> {
-        let path = folder.join(format!("{run}.jsonl"));
+        let path = file_of(folder, run);
         let failed = |source| RecordError::File {
             path: path.clone(),
             source,
@@ -184,17 +211,7 @@ impl Record {
     /// # Errors
     /// There is none of that name, or it is of another place or version.
     pub fn resume(folder: &Path, run: &str, place: &str) -> Result<Self, RecordError> {
-        let path = folder.join(format!("{run}.jsonl"));
-        let text = match fs::read_to_string(&path) {
-            Ok(text) if !run.contains('/') => text,
-            _ => {
-                return Err(RecordError::Unknown {
-                    run: run.to_owned(),
-                    folder: folder.to_owned(),
-                    runs: names(folder),
-                });
-            }
-        };
+        let (path, text) = (file_of(folder, run), read(folder, run)?);
         let mut lines = text.lines();
         let damaged = |number: usize, error: &serde_json::Error| RecordError::Damaged {
             path: path.clone(),
@@ -275,6 +292,22 @@ fn write(file: &mut File, path: &Path, value: &impl Serialize) -> Result<(), Rec
         path: path.to_owned(),
         source,
     })
+}
+
+fn file_of(folder: &Path, run: &str) -> PathBuf {
+    folder.join(format!("{run}.jsonl"))
+}
+
+/// The text of a record, which must be there.
+fn read(folder: &Path, run: &str) -> Result<String, RecordError> {
+    match fs::read_to_string(file_of(folder, run)) {
+        Ok(text) if !run.contains('/') => Ok(text),
+        _ => Err(RecordError::Unknown {
+            run: run.to_owned(),
+            folder: folder.to_owned(),
+            runs: names(folder),
+        }),
+    }
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -7,7 +7,7 @@ use super::{
     scene::{Scene, ScenePatience},
 };
 use crate::{
-    finding::{Expected, JudgedAttempt, Verdict},
+    finding::{Expected, JudgedAttempt},
     net::{Clock, KernelTime},
     report::{Edge, Settled},
     suite::ProbePattern,
@@ -103,6 +103,10 @@ impl Rounds {
     fn take_again(&mut self, indices: &[usize], attempts: Vec<JudgedAttempt>, at: Duration) {
         for (index, attempt) in indices.iter().zip(attempts) {
             if let (Some(slot), Some(times)) = (self.attempts.get_mut(*index), self.times.get_mut(*index)) {
+                // Pods came or went meanwhile, and it is another path's answer: what is doubtful stays so.
+                if key(slot) != key(&attempt) {
+                    continue;
+                }
                 *times = times.with(&attempt, at);
                 *slot = attempt;
             }
@@ -111,7 +115,7 @@ impl Rounds {
 
     fn doubtful(&self) -> Vec<usize> {
         let numbered = self.attempts.iter().enumerate();
-        let wrong = numbered.filter(|(_, attempt)| is_doubtful(attempt));
+        let wrong = numbered.filter(|(_, attempt)| attempt.is_doubtful());
         wrong.map(|(index, _)| index).collect()
     }
 
@@ -141,8 +145,8 @@ impl Rounds {
                 continue;
             }
             let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-            let never = turned.iter().filter(|(attempt, _)| is_doubtful(attempt)).count();
-            let right = turned.iter().filter(|(attempt, _)| !is_doubtful(attempt));
+            let never = turned.iter().filter(|(attempt, _)| attempt.is_doubtful()).count();
+            let right = turned.iter().filter(|(attempt, _)| !attempt.is_doubtful());
             found.push(Settled {
                 step,
                 edge: way,
@@ -171,7 +175,7 @@ impl Rounds {
 
 impl Times {
     fn with(self, attempt: &JudgedAttempt, at: Duration) -> Self {
-        if is_doubtful(attempt) {
+        if attempt.is_doubtful() {
             Self {
                 right: None,
                 wrong: Some(at),
@@ -185,10 +189,6 @@ impl Times {
     }
 }
 
-fn is_doubtful(attempt: &JudgedAttempt) -> bool {
-    attempt.verdict.is_violation() || attempt.verdict == Verdict::Inconclusive
-}
-
 fn key(attempt: &JudgedAttempt) -> String {
     let JudgedAttempt {
         from,
@@ -199,4 +199,48 @@ fn key(attempt: &JudgedAttempt) -> String {
         ..
     } = attempt;
     format!("{from} {to} {protocol} {port} {family}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Rounds;
+    use crate::{
+        finding::{Expected, JudgedAttempt, Observed, Path, Verdict},
+        net::{Family, Protocol},
+    };
+
+    fn attempt(to: &str, verdict: Verdict) -> JudgedAttempt {
+        JudgedAttempt {
+            stage: String::new(),
+            from: "x/a".to_owned(),
+            to: to.to_owned(),
+            protocol: Protocol::Tcp,
+            port: 80,
+            family: Family::Ipv4,
+            path: Path::SameNode,
+            expected: Expected::Deny,
+            by: Vec::new(),
+            observed: Observed::Delivered,
+            reason: None,
+            drop_kind: None,
+            only_retransmission: false,
+            verdict,
+            latency_micros: None,
+        }
+    }
+
+    #[test]
+    fn an_answer_of_another_path_heals_nothing() {
+        let mut rounds = Rounds::default();
+        let first = vec![attempt("x/b", Verdict::Leak), attempt("x/c", Verdict::Enforced)];
+        rounds.take_all(first, Duration::ZERO);
+        let later = Duration::from_secs(1);
+        // The pod x/b is gone, and x/c has taken its place in the list.
+        rounds.take_again(&[0], vec![attempt("x/c", Verdict::Enforced)], later);
+        assert_eq!(rounds.doubtful(), [0]);
+        rounds.take_again(&[0], vec![attempt("x/b", Verdict::Enforced)], later);
+        assert!(rounds.doubtful().is_empty());
+    }
 }

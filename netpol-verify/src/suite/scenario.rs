@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::Door;
+use super::{Door, outside::is_outside};
 use crate::{cluster::ObjectName, net::Protocol};
 
 /// A scenario cannot be read.
@@ -97,6 +97,23 @@ pub struct ProbePattern {
 }
 
 impl ProbePattern {
+    /// Every pod to every other.
+    pub(super) fn everyone(protocol: Protocol, port: u16) -> Self {
+        Self {
+            from: ObjectName::new("*", "*"),
+            to: ObjectName::new("*", "*"),
+            port,
+            protocol,
+            door: None,
+        }
+    }
+
+    /// Whether it is about pods' own addresses alone: through no Service and no node's port, and nobody outside.
+    #[must_use]
+    pub fn is_between_pods(&self) -> bool {
+        self.door.is_none() && !is_outside(&self.from) && !is_outside(&self.to)
+    }
+
     /// Whether a pattern covers a pod.
     #[must_use]
     pub fn covers(pattern: &ObjectName, pod: &ObjectName) -> bool {

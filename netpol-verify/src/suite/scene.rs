@@ -31,6 +31,9 @@ pub trait Scene {
         only: Option<&[usize]>,
     ) -> impl Future<Output = Result<Vec<JudgedAttempt>, Self::Error>>;
 
+    /// Why some of these paths cannot be asked about here: a case that needs them is not played. Nothing, where all can.
+    fn unasked(&self, patterns: &[ProbePattern]) -> Option<String>;
+
     /// Lets some time pass.
     fn rest(&mut self, pause: Duration) -> impl Future<Output = Result<(), Self::Error>>;
 

@@ -6,6 +6,7 @@ use super::{
     Scenario, ScenarioError,
     cases::{Case, Suite, SuiteError},
 };
+use crate::random::SplitMix;
 
 /// Suites and scenarios by name, or folders.
 #[derive(Debug, thiserror::Error)]
@@ -153,16 +154,11 @@ impl Selection {
     }
 }
 
-/// An order that is the same for the same number on every machine (SplitMix64 and Fisher-Yates).
+/// An order that is the same for the same number on every machine (Fisher-Yates).
 fn shuffle<T>(items: &mut [T], seed: u64) {
-    let mut state = seed;
+    let mut roll = SplitMix(seed);
     for last in (1..items.len()).rev() {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        let other = usize::try_from(mixed % (last as u64 + 1)).unwrap_or(0);
+        let other = usize::try_from(roll.next() % (last as u64 + 1)).unwrap_or(0);
         items.swap(last, other);
     }
 }

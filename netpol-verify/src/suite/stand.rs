@@ -125,13 +125,18 @@ impl Stand {
             Sensor::start_with(&facts, Mode::Active, "lab".into(), Arc::new(bus), pods, options).await?;
         let decoder = Decoder::new(facts.drop_reasons.clone());
         let prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
+        let proxy = if cluster.is_reopened() {
+            Proxy::of_standing()
+        } else {
+            Proxy::default()
+        };
         // Random, so that no tuple of an earlier run is met in a connection tracking table.
         let seed = crate::random::random();
         let mut stand = Self {
             cluster,
             state,
             enforcer,
-            proxy: Proxy::default(),
+            proxy,
             prober,
             dns: None,
             cookies: HashMap::new(),
@@ -261,12 +266,14 @@ impl Stand {
             .map(|built| built.name.clone())
             .collect();
         let is_built = |pod: &&Pod| self.cluster.pod(&pod.name).is_some() && !gone.contains(&pod.name);
-        let new: Vec<Pod> = snapshot
+        let mut new: Vec<Pod> = snapshot
             .pods
             .iter()
             .filter(|pod| !is_built(pod))
             .cloned()
             .collect();
+        // Whoever asks for addresses comes before those that take any.
+        new.sort_by_key(|pod| pod.ips.is_empty());
         // Addresses that the lab cannot give are those of another cluster: the pods have their own.
         let strange = snapshot.pods.iter().filter(is_built).any(|pod| {
             self.cluster

@@ -1,6 +1,12 @@
 //! `certify --lab`: every case of every suite on real packets, and what becomes of a run that is interrupted.
 
-use std::{collections::BTreeMap, fs, path::Path, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use netpol_verify::{
@@ -155,7 +161,9 @@ fn an_interrupted_run_goes_on_where_it_was() -> Result<()> {
         lines.map(|text| text.lines().count()).sum()
     };
     // The head, and three cases.
+    let deadline = Instant::now() + Duration::from_secs(120);
     while kept(&runs) < 4 {
+        ensure!(Instant::now() < deadline, "no case was played in two minutes");
         thread::sleep(Duration::from_millis(50));
     }
     running.signal(Signal::SIGINT)?;
@@ -210,6 +218,11 @@ fn bad_words_and_bad_cases_are_named_before_anything_is_built() -> Result<()> {
         (
             "certify --lab --suite e2e --compare /no/such/file",
             "/no/such/file",
+        ),
+        ("certify --suite e2e --resume nobody", "no run nobody"),
+        (
+            "certify --lab --suite cyclonus --conformance /tmp/never.yaml",
+            "the suite cnp",
         ),
         ("certify --suite guide --settle 0", "--settle 0"),
     ] {

@@ -16,20 +16,20 @@ fn hunt(words: &str, exit: i32) -> Result<Value> {
     Ok(serde_json::from_str(&ran.out)?)
 }
 
-fn number(of: &Value, key: &str) -> u64 {
-    of[key].as_u64().unwrap_or(u64::MAX)
+fn number(of: &Value, key: &str) -> Result<u64> {
+    of[key].as_u64().with_context(|| format!("{key} in {of:#}"))
 }
 
 /// A fault is found within some clusters, and what is left of the first is as small as it can be.
 fn found(words: &str, policies: u64) -> Result<()> {
     let hunted = hunt(words, 1)?;
-    ensure!(number(&hunted, "violations") > 0, "{words}: {hunted:#}");
+    ensure!(number(&hunted, "violations")? > 0, "{words}: {hunted:#}");
     let all = hunted["reproductions"].as_array().context("reproductions")?;
     ensure!(!all.is_empty(), "{words}: nothing was shrunk: {hunted:#}");
     for one in all {
         let manifest = one["manifest"].as_str().context("manifest")?;
         ensure!(
-            number(one, "pods") == 2 && number(one, "policies") <= policies,
+            number(one, "pods")? == 2 && number(one, "policies")? <= policies,
             "{words}: {one:#}\n{manifest}"
         );
         let loaded = Loaded::from_text(manifest, Path::new("manifest"));
@@ -93,12 +93,12 @@ fn the_correct_enforcer_is_clean_on_bridges_and_routed() -> Result<()> {
     for wiring in ["bridge", "routed"] {
         let hunted = hunt(&format!("--fuzz 15 --seed 3 --wiring {wiring}"), 0)?;
         ensure!(
-            number(&hunted, "clusters") == 15 && number(&hunted, "notPlayed") == 0,
+            number(&hunted, "clusters")? == 15 && number(&hunted, "notPlayed")? == 0,
             "{hunted:#}"
         );
         let verdicts = &hunted["verdicts"];
         ensure!(
-            number(verdicts, "Enforced") > 500 && number(verdicts, "Permitted") > 500,
+            number(verdicts, "Enforced")? > 500 && number(verdicts, "Permitted")? > 500,
             "{verdicts:#}"
         );
         ensure!(hunted["reproductions"] == Value::Array(Vec::new()), "{hunted:#}");

@@ -7,7 +7,7 @@ use super::answer::{Answer, Explained};
 use crate::{
     net::{Family, Protocol},
     policy::{ClosedSide, Direction, Expectation, Side, Suggestion, Wanted},
-    report::harmless,
+    report::document_text,
 };
 
 /// The document.
@@ -167,9 +167,7 @@ pub fn json(explained: &Explained) -> serde_json::Result<String> {
             })
             .collect(),
     };
-    let mut text = harmless(&serde_json::to_string_pretty(&document)?);
-    text.push('\n');
-    Ok(text)
+    document_text(&document)
 }
 
 /// The schema of the document, draft 2020-12.

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::{CaseCounts, CaseResult, CaseVerdict, Certification, Refused};
 
-/// The suite whose cases are those of upstream, and the version of the API that they are of.
-const SUITE: &str = "cnp";
+/// The suite whose cases are those of upstream.
+pub const CONFORMANCE_SUITE: &str = "cnp";
+/// The version of the API that they are of.
 const API: &str = "v0.2.0";
 /// The group and the word by which a case says that it is about an experimental field.
 const CHANNEL: &str = "channel";
@@ -88,13 +89,21 @@ struct Statistics {
 /// # Errors
 /// When it cannot be written as YAML; no certification can cause that today.
 pub fn conformance_report(run: &Certification) -> Result<Option<String>, crate::report::YamlError> {
-    let of_suite: Vec<&CaseResult> = run.cases.iter().filter(|case| case.suite == SUITE).collect();
+    let of_suite: Vec<&CaseResult> = run
+        .cases
+        .iter()
+        .filter(|case| case.suite == CONFORMANCE_SUITE)
+        .collect();
     if of_suite.is_empty() {
         return Ok(None);
     }
     let (experimental, standard): (Vec<_>, Vec<_>) =
         of_suite.into_iter().partition(|case| is_experimental(case));
-    let refused: Vec<&Refused> = run.refused.iter().filter(|one| one.suite == SUITE).collect();
+    let refused: Vec<&Refused> = run
+        .refused
+        .iter()
+        .filter(|one| one.suite == CONFORMANCE_SUITE)
+        .collect();
     let standard = status(&standard, &refused);
     let report = ConformanceReport {
         api_version: "policy.networking.k8s.io/v1alpha1",

@@ -24,10 +24,6 @@ impl Difference {
     /// What `now` says otherwise than `before`.
     #[must_use]
     pub fn between(before: &Certification, now: &Certification) -> Self {
-        let by_id = |run: &'_ Certification| -> BTreeMap<String, CaseResult> {
-            let named = run.cases.iter().map(|case| (name(case), case.clone()));
-            named.collect()
-        };
         let (old, new) = (by_id(before), by_id(now));
         let mut difference = Self::default();
         for (id, case) in &new {
@@ -62,6 +58,10 @@ impl Difference {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+fn by_id(run: &Certification) -> BTreeMap<String, &CaseResult> {
+    run.cases.iter().map(|case| (name(case), case)).collect()
 }
 
 fn name(case: &CaseResult) -> String {

@@ -13,7 +13,7 @@ mod table;
 mod tests;
 
 pub use case::{CaseResult, CaseVerdict, Cell, Proof, words};
-pub use conformance::conformance_report;
+pub use conformance::{CONFORMANCE_SUITE, conformance_report};
 pub use difference::{Difference, difference_table};
 pub use document::{CERTIFICATION, CaseCounts, Certification, CertificationFacts, Refused, SuiteResult};
 pub use feature::Feature;

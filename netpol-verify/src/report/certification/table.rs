@@ -9,7 +9,7 @@ use crate::{
     net::Protocol,
     report::{
         RunVerdict, Style,
-        closing::{title, wrapped},
+        closing::{self, block, title, wrapped},
         escape,
         escape::escape_to,
         ink::Shade,
@@ -205,14 +205,7 @@ fn likeness(run: &Certification, style: Style) -> String {
             settling.unsettled
         ));
     }
-    if lines.is_empty() {
-        return String::new();
-    }
-    let mut text = format!("{}\n", style.bold("What it is like (no fault in itself):"));
-    for line in lines {
-        text.push_str(&wrapped(&line, "  ", style.width));
-    }
-    text
+    block("What it is like (no fault in itself):", &lines, style)
 }
 
 /// What limits the answer.
@@ -244,33 +237,10 @@ fn limits(run: &Certification, style: Style) -> String {
             escape(&ids.join(" "))
         ));
     }
-    if run.losses.total() > 0 {
-        lines.push(format!(
-            "{} records were lost; verdicts they touch are inconclusive.",
-            run.losses.total()
-        ));
-    }
-    lines.extend(run.environment.notes.iter().map(|note| escape(note).to_string()));
-    for problem in &run.problems {
-        let at: Vec<String> = [
-            Some(&problem.place),
-            problem.object.as_ref(),
-            problem.path.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        .map(|part| escape(part).to_string())
-        .collect();
-        lines.push(format!("{}: {}", at.join(": "), escape_to(&problem.message, 400)));
-    }
-    if lines.is_empty() {
-        return String::new();
-    }
-    let mut text = format!("{}\n", style.bold("To know when reading this:"));
-    for line in lines {
-        text.push_str(&wrapped(&line, "  ", style.width));
-    }
-    text
+    lines.extend(closing::lost(&run.losses));
+    lines.extend(run.environment.notes.iter().map(|note| escape(note)));
+    lines.extend(run.problems.iter().map(closing::problem));
+    block(closing::TO_KNOW, &lines, style)
 }
 
 /// A line for each suite.

@@ -274,13 +274,9 @@ impl Builder {
                 return None;
             }
         };
-        let everyone = ObjectName::new("*", "*");
         let anyone = ProbePattern {
-            from: everyone.clone(),
-            to: everyone,
-            port: probe.port.number,
-            protocol: probe.port.protocol,
             door: Some(door.clone()),
+            ..ProbePattern::everyone(probe.port.protocol, probe.port.number)
         };
         let found = door.attempts(snapshot, &anyone);
         if found.is_empty() {

@@ -102,19 +102,7 @@ impl Suite {
     /// The whole table of a step; `snapshot` is the cluster after it.
     #[must_use]
     pub fn table(&self, expect: &Expect, snapshot: &Snapshot) -> Vec<Row> {
-        let everyone = ObjectName::new("*", "*");
-        let pattern = |from: &ObjectName, to: &ObjectName, port: Port| ProbePattern {
-            from: from.clone(),
-            to: to.clone(),
-            port: port.number,
-            protocol: port.protocol,
-            door: None,
-        };
-        let all: Vec<_> = self
-            .ports
-            .iter()
-            .map(|port| pattern(&everyone, &everyone, *port))
-            .collect();
+        let all = self.everyone();
         let mut rows: Vec<Row> = attempts(snapshot, &all)
             .into_iter()
             .map(|attempt| Row {

@@ -4,11 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::dice::Dice;
-use crate::{
-    cluster::{ObjectName, Snapshot},
-    net::Protocol,
-    suite::scenario::ProbePattern,
-};
+use crate::{cluster::Snapshot, net::Protocol, suite::scenario::ProbePattern};
 
 /// On so many of the ports that are spoken of, at most: every pair is asked on each in two families.
 const MOST: usize = 5;
@@ -34,13 +30,7 @@ pub(super) fn patterns(snapshot: &Snapshot, dice: &mut Dice) -> Vec<ProbePattern
     always.extend(dice.some_of(beside.into_iter().collect(), MOST_BESIDE));
     always
         .into_iter()
-        .map(|(protocol, port)| ProbePattern {
-            from: ObjectName::new("*", "*"),
-            to: ObjectName::new("*", "*"),
-            port,
-            protocol,
-            door: None,
-        })
+        .map(|(protocol, port)| ProbePattern::everyone(protocol, port))
         .collect()
 }
 

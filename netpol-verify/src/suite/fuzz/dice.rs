@@ -1,29 +1,21 @@
 //! Random choices that follow from a seed, the same on every machine and in every version.
 
+use crate::random::SplitMix;
+
 /// What is rolled next follows from the seed and what was rolled before.
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+pub(super) struct Dice(SplitMix);
 
 impl Dice {
     /// The dice of one cluster: which others are drawn, and how many, makes no difference to it.
     pub(super) fn new(seed: u64, cluster: u64) -> Self {
-        let mut dice = Self(seed);
-        let salt = dice.next();
-        Self(salt ^ cluster.wrapping_mul(0x2545_f491_4f6c_dd1d))
-    }
-
-    /// The next 64 bits: a counter by the golden ratio, mixed (Steele, Lea and Flood's SplitMix).
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let salt = SplitMix(seed).next();
+        Self(SplitMix(salt ^ cluster.wrapping_mul(0x2545_f491_4f6c_dd1d)))
     }
 
     /// A number below `end`; 0 when there is none.
     pub(super) fn below(&mut self, end: usize) -> usize {
-        let rolled = usize::try_from(self.next() >> 33).unwrap_or(0);
+        let rolled = usize::try_from(self.0.next() >> 33).unwrap_or(0);
         rolled.checked_rem(end).unwrap_or(0)
     }
 
