@@ -1,6 +1,9 @@
 //! What an enforcer is shown of the virtual cluster: the objects, and where each pod is wired.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use crate::cluster::{ObjectName, Pod, Snapshot};
 
@@ -17,6 +20,22 @@ pub struct LabNode {
     ///
     /// Bridged traffic between two pods of one node meets the rules only by way of `br_netfilter`.
     pub bridge: Option<String>,
+}
+
+impl LabNode {
+    /// The name that `ip netns exec` takes.
+    #[must_use]
+    pub fn netns_name(&self) -> &str {
+        netns_name(&self.netns)
+    }
+}
+
+/// The name that `ip netns exec` takes for a file under `/run/netns`.
+pub(super) fn netns_name(netns: &Path) -> &str {
+    netns
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
 }
 
 /// A pod, and how it is wired.

@@ -50,6 +50,8 @@ pub struct Tracker {
     datagrams: Datagrams,
     /// Our own probes, by the numbers that we drew for them: those name a probe whose source was rewritten on its way.
     ours: HashMap<(Protocol, u32), AttemptKey>,
+    /// The numbers of what carries a probe of ours inside.
+    carriers: HashMap<AttemptKey, (Protocol, u32)>,
     nodes: Nodes,
     /// How we call ourselves, by which sensors tell our calls from others'; `None`: their clock is ours.
     name: Option<String>,
@@ -72,6 +74,7 @@ impl Tracker {
             order: VecDeque::new(),
             datagrams: Datagrams::default(),
             ours: HashMap::new(),
+            carriers: HashMap::new(),
             nodes: Nodes::default(),
             name: None,
             kept: kept.max(1),
@@ -159,7 +162,9 @@ impl Tracker {
 
     /// The same of what carries a probe of ours inside: it is the probe as long as nobody has unpacked it.
     pub fn expect_as(&mut self, carrier: AttemptKey, key: AttemptKey) {
-        self.ours.insert((carrier.protocol, carrier.discriminator), key);
+        let number = (carrier.protocol, carrier.discriminator);
+        self.ours.insert(number, key);
+        self.carriers.insert(key, number);
     }
 
     /// The name of an attempt, whoever its source is said to be here.
@@ -306,8 +311,12 @@ impl Tracker {
     /// Lets go of an attempt that has been judged.
     pub fn forget(&mut self, key: &AttemptKey) {
         self.traces.remove(key);
-        if self.ours.remove(&(key.protocol, key.discriminator)).is_some() {
-            self.ours.retain(|_, ours| ours != key);
+        let number = (key.protocol, key.discriminator);
+        if self.ours.get(&number) == Some(key) {
+            self.ours.remove(&number);
+        }
+        if let Some(carrier) = self.carriers.remove(key) {
+            self.ours.remove(&carrier);
         }
         if key.protocol == Protocol::Udp {
             self.datagrams.forget(key);

@@ -90,8 +90,9 @@ async fn set_up(node: &str, netns: &Path, plan: &NodePlan) -> Result<(), Enforce
     if let Some(on) = plan.bridge_filter {
         nftables::set_bridge_filter(node, netns, on).await?;
     }
-    let table = plan.table.clone().unwrap_or_default();
-    load(node, netns, &render_iptables::render(&table)).await?;
+    let none = Table::default();
+    let table = plan.table.as_ref().unwrap_or(&none);
+    load(node, netns, &render_iptables::render(table)).await?;
     tracing::debug!(node, gates = table.gates.len(), "Loaded the rules.");
     Ok(())
 }

@@ -40,7 +40,9 @@ pub use error::{EnforcerError, ProgramTrouble};
 pub use external::External;
 pub use iptables::Iptables;
 pub use nftables::Nftables;
+pub(in crate::lab) use render::{keyword, plain};
 pub use tc::{Tc, TcError};
+pub(in crate::lab) use tool::said;
 
 use super::World;
 

@@ -316,13 +316,7 @@ fn destinations(ports: &Ports) -> Vec<String> {
     Protocol::ALL
         .into_iter()
         .filter_map(|protocol| {
-            let mut ranges: Vec<PortRange> = ranges
-                .iter()
-                .filter(|range| range.protocol == protocol)
-                .copied()
-                .collect();
-            ranges.sort_unstable();
-            let merged = merge(&ranges);
+            let merged = merged(ranges, protocol);
             let name = protocol.as_str().to_ascii_lowercase();
             if merged.is_empty() {
                 None
@@ -345,13 +339,19 @@ fn destinations(ports: &Ports) -> Vec<String> {
         .collect()
 }
 
-/// Joins sorted ranges that overlap: nft refuses them in one set.
-pub(super) fn merge(sorted: &[PortRange]) -> Vec<PortRange> {
+/// The ranges of one protocol, with those joined that overlap: nft refuses them in one set.
+pub(super) fn merged(ranges: &[PortRange], protocol: Protocol) -> Vec<PortRange> {
+    let mut sorted: Vec<PortRange> = ranges
+        .iter()
+        .filter(|range| range.protocol == protocol)
+        .copied()
+        .collect();
+    sorted.sort_unstable();
     let mut merged: Vec<PortRange> = Vec::new();
     for range in sorted {
         match merged.last_mut() {
             Some(last) if range.first <= last.last => last.last = last.last.max(range.last),
-            _ => merged.push(*range),
+            _ => merged.push(range),
         }
     }
     merged
@@ -383,7 +383,7 @@ pub(super) fn set(nets: &[IpNet]) -> String {
     format!("{{ {} }}", nets.join(", "))
 }
 
-pub(super) const fn keyword(family: Family) -> &'static str {
+pub(in crate::lab) const fn keyword(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "ip",
         Family::Ipv6 => "ip6",
@@ -402,13 +402,17 @@ fn comment(origin: &Origin) -> String {
     label(origin).map_or_else(String::new, |label| format!(" comment \"{label}\""))
 }
 
-/// The rule's name; nothing when it is no plain Kubernetes name, since a quote in it would end the text, and nft takes at
-/// most 128 bytes.
+/// The rule's name; nothing when it is no plain Kubernetes name.
 pub(super) fn label(origin: &Origin) -> Option<String> {
     let Origin { policy, index } = origin;
-    let text = format!("{policy}[{index}]");
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-./[]".contains(&byte);
-    (text.len() < 128 && text.bytes().all(plain)).then_some(text)
+    plain(format!("{policy}[{index}]"))
+}
+
+/// A text that may stand in quotes in rules; nothing where it may not, since a quote in it would end them, and nft takes at most
+/// 128 bytes.
+pub(in crate::lab) fn plain(text: String) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-./[]".contains(&byte);
+    (text.len() < 128 && text.bytes().all(is_plain)).then_some(text)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
 use ipnet::IpNet;
 
 use super::{
-    render::{FAMILIES, by_family, label, merge},
+    render::{FAMILIES, by_family, label, merged},
     rules::{Gate, Scope, Table},
 };
 use crate::{
@@ -327,13 +327,7 @@ fn destinations(ports: &Ports) -> Vec<String> {
     Protocol::ALL
         .into_iter()
         .flat_map(|protocol| {
-            let mut ranges: Vec<PortRange> = ranges
-                .iter()
-                .filter(|range| range.protocol == protocol)
-                .copied()
-                .collect();
-            ranges.sort_unstable();
-            let merged = merge(&ranges);
+            let merged = merged(ranges, protocol);
             let name = protocol.as_str().to_ascii_lowercase();
             if merged.contains(&PortRange::all(protocol)) {
                 return vec![format!("-p {name} ")];

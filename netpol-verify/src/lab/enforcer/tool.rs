@@ -56,7 +56,7 @@ impl Tool {
 }
 
 /// The first lines of an error, on one line.
-fn said(stderr: &str) -> String {
+pub(in crate::lab) fn said(stderr: &str) -> String {
     stderr
         .lines()
         .take(6)

@@ -1,13 +1,13 @@
 //! The virtual cluster as the one JSON line that a user's enforcer reads.
 
-use std::{collections::BTreeMap, net::IpAddr, path::Path};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde::Serialize;
 
 use crate::{
     cluster::{AdminPolicy, ContainerPort, Phase},
-    lab::World,
+    lab::{World, world::netns_name},
 };
 
 /// The line.
@@ -57,7 +57,7 @@ impl<'a> View<'a> {
                 .iter()
                 .map(|node| Node {
                     name: &node.name,
-                    netns: name_of(&node.netns),
+                    netns: node.netns_name(),
                 })
                 .collect(),
             pods: world
@@ -67,7 +67,7 @@ impl<'a> View<'a> {
                     namespace: &lab.pod.name.namespace,
                     name: &lab.pod.name.name,
                     node: &lab.node,
-                    netns: name_of(&lab.netns),
+                    netns: netns_name(&lab.netns),
                     host_interface: &lab.host_interface,
                     ips: &lab.pod.ips,
                     labels: &lab.pod.labels,
@@ -98,12 +98,4 @@ impl<'a> View<'a> {
                 .collect(),
         }
     }
-}
-
-/// The name that `ip netns exec` takes for a file under `/run/netns`.
-fn name_of(netns: &Path) -> &str {
-    netns
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default()
 }

@@ -107,21 +107,24 @@ pub(super) fn name_types(spec: &mut NetworkPolicySpec) {
 /// The same cluster with every selector of every policy written anew.
 pub(super) fn each_selector(snapshot: &Snapshot, mut change: impl FnMut(&mut LabelSelector)) -> Snapshot {
     each_spec(snapshot, |_, spec| {
-        let from = spec
-            .ingress
-            .iter_mut()
-            .flatten()
-            .flat_map(|rule| rule.from.iter_mut().flatten());
-        let to = spec
-            .egress
-            .iter_mut()
-            .flatten()
-            .flat_map(|rule| rule.to.iter_mut().flatten());
-        let of_peers = from
-            .chain(to)
-            .flat_map(|peer| [peer.pod_selector.as_mut(), peer.namespace_selector.as_mut()]);
-        for selector in of_peers.chain([spec.pod_selector.as_mut()]).flatten() {
-            change(selector);
-        }
+        spec.pod_selector.iter_mut().for_each(&mut change);
+        let of_peers =
+            every_peer(spec).flat_map(|peer| [peer.pod_selector.as_mut(), peer.namespace_selector.as_mut()]);
+        of_peers.flatten().for_each(&mut change);
     })
+}
+
+/// The peers of every rule of both directions.
+pub(super) fn every_peer(spec: &mut NetworkPolicySpec) -> impl Iterator<Item = &mut NetworkPolicyPeer> {
+    let from = spec
+        .ingress
+        .iter_mut()
+        .flatten()
+        .flat_map(|rule| rule.from.iter_mut().flatten());
+    let to = spec
+        .egress
+        .iter_mut()
+        .flatten()
+        .flat_map(|rule| rule.to.iter_mut().flatten());
+    from.chain(to)
 }

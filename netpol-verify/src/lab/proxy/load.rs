@@ -1,9 +1,9 @@
 //! Loads the rules of Services into the nodes, and keeps them as the Services are.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, process::Command};
 
 use super::{error::ProxyError, plan, render};
-use crate::lab::{Netns, World};
+use crate::lab::{Netns, NetnsError, World, enforcer::said};
 
 /// Bridged packets between two pods of a node must be shown to netfilter, or an answer would not be translated back.
 const BRIDGE_SWITCHES: [&str; 2] = [
@@ -16,9 +16,20 @@ const BRIDGE_SWITCHES: [&str; 2] = [
 pub struct Proxy {
     /// What is loaded, by node.
     loaded: BTreeMap<String, String>,
+    /// Whether an earlier process may have loaded something.
+    inherited: bool,
 }
 
 impl Proxy {
+    /// For a cluster that may stand since before this process: what its Services were then must go with them.
+    #[must_use]
+    pub const fn of_standing() -> Self {
+        Self {
+            loaded: BTreeMap::new(),
+            inherited: true,
+        }
+    }
+
     /// Makes the nodes translate what the world's Services say. A node whose rules stay the same is not touched.
     ///
     /// # Errors
@@ -28,18 +39,20 @@ impl Proxy {
             let doors = plan::doors(&world.snapshot, node);
             let text = render::render(&doors);
             let known = self.loaded.get(&node.name);
-            if known == Some(&text) || (known.is_none() && doors.is_empty()) {
+            let nothing_there = !self.inherited && known.is_none() && doors.is_empty();
+            if known == Some(&text) || nothing_there {
                 continue;
             }
-            let name = node
-                .netns
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned());
-            let netns = Netns::open(&name.unwrap_or_default())?;
+            let netns = Netns::open(node.netns_name())?;
             if node.bridge.is_some() && !doors.is_empty() {
                 show_bridged(&netns)?;
             }
-            load(&node.name, &netns, &text)?;
+            match load(&node.name, &netns, &text) {
+                // Without nft nothing was ever loaded.
+                Err(ProxyError::Netns(NetnsError::Command { source, .. }))
+                    if doors.is_empty() && source.kind() == io::ErrorKind::NotFound => {}
+                loaded => loaded?,
+            }
             self.loaded.insert(node.name.clone(), text);
         }
         Ok(())
@@ -66,15 +79,9 @@ fn load(node: &str, netns: &Netns, text: &str) -> Result<(), ProxyError> {
     if ended.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&ended.stderr);
     Err(ProxyError::Refused {
         node: node.to_owned(),
         status: ended.status,
-        message: said
-            .lines()
-            .take(4)
-            .map(str::trim)
-            .collect::<Vec<_>>()
-            .join(" | "),
+        message: said(&String::from_utf8_lossy(&ended.stderr)),
     })
 }

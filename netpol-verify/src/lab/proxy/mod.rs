@@ -16,3 +16,6 @@ mod tests;
 
 pub use error::ProxyError;
 pub use load::Proxy;
+#[cfg(test)]
+pub(in crate::lab) use plan::Side;
+pub(in crate::lab) use plan::{Door, doors};

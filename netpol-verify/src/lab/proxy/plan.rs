@@ -10,21 +10,21 @@ use crate::{
 
 /// An address and a port that stand for others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Door {
-    pub(super) address: IpAddr,
-    pub(super) protocol: Protocol,
-    pub(super) port: u16,
-    pub(super) side: Side,
+pub(in crate::lab) struct Door {
+    pub(in crate::lab) address: IpAddr,
+    pub(in crate::lab) protocol: Protocol,
+    pub(in crate::lab) port: u16,
+    pub(in crate::lab) side: Side,
     /// The pods behind it, by address and port, of the door's family.
-    pub(super) behind: Vec<(IpAddr, u16)>,
+    pub(in crate::lab) behind: Vec<(IpAddr, u16)>,
     /// Those of them that are on this node.
-    pub(super) here: Vec<(IpAddr, u16)>,
-    pub(super) service: String,
+    pub(in crate::lab) here: Vec<(IpAddr, u16)>,
+    pub(in crate::lab) service: String,
 }
 
 /// For whom a door is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Side {
+pub(in crate::lab) enum Side {
     /// For the cluster: a Service's own address.
     Within,
     /// For the outside: a node's port or an external address. `externalTrafficPolicy: Cluster` puts the node's address in the
@@ -35,7 +35,7 @@ pub(super) enum Side {
 }
 
 /// The doors of a node. A headless Service has none: its name stands for its pods.
-pub(super) fn doors(snapshot: &Snapshot, node: &LabNode) -> Vec<Door> {
+pub(in crate::lab) fn doors(snapshot: &Snapshot, node: &LabNode) -> Vec<Door> {
     let mut doors: Vec<Door> = snapshot
         .services
         .iter()

@@ -3,7 +3,10 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use super::plan::{Door, Side};
-use crate::net::{Family, Protocol};
+use crate::{
+    lab::enforcer::{keyword, plain},
+    net::{Family, Protocol},
+};
 
 /// Our tables; the lab's enforcers have others.
 const TABLE: &str = "npv_service";
@@ -35,14 +38,15 @@ fn table_of(text: &mut String, table: &str, family: Family, pods: &str, doors: &
     let mut dialled = String::new();
     for (number, door) in doors.iter().enumerate() {
         let name = format!("door{number}");
+        let comment =
+            plain(door.service.clone()).map_or_else(String::new, |text| format!(" comment \"{text}\""));
         let _ = writeln!(
             dialled,
-            "\t\t{} daddr {} {} dport {} goto {name} comment \"{}\"",
+            "\t\t{} daddr {} {} dport {} goto {name}{comment}",
             keyword(family),
             door.address,
             protocol(door.protocol),
-            door.port,
-            door.service
+            door.port
         );
         door_of(&mut chains, &name, family, pods, door);
     }
@@ -122,13 +126,6 @@ fn target(address: IpAddr, port: u16) -> String {
     match address {
         IpAddr::V4(address) => format!("{address}:{port}"),
         IpAddr::V6(address) => format!("[{address}]:{port}"),
-    }
-}
-
-const fn keyword(family: Family) -> &'static str {
-    match family {
-        Family::Ipv4 => "ip",
-        Family::Ipv6 => "ip6",
     }
 }
 

@@ -134,6 +134,12 @@ impl VirtualCluster {
         self.wiring
     }
 
+    /// Whether another process had left it standing.
+    #[must_use]
+    pub const fn is_reopened(&self) -> bool {
+        !self.remove_on_drop
+    }
+
     /// The namespace between the nodes.
     #[must_use]
     pub const fn fabric(&self) -> &Netns {
@@ -154,7 +160,11 @@ impl VirtualCluster {
                     .iter()
                     .filter_map(|node| NodeNumber::from_name(&node.name))
                     .collect();
-                outside::join(&self.fabric, &netns, &numbers).await?;
+                if let Err(error) = outside::join(&self.fabric, &netns, &numbers).await {
+                    // Else the next call would only say that it is there.
+                    let _ = Netns::remove(netns.name());
+                    return Err(error.into());
+                }
                 netns
             }
         };

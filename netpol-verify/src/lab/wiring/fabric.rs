@@ -30,17 +30,15 @@ pub(crate) async fn prepare(netns: &Netns) -> Result<(), WiringError> {
     links.add_address(bridge, IpAddr::V6(v6), 64).await
 }
 
-/// Links a node to the fabric.
-pub(crate) async fn join(fabric: &Netns, node: &Netns, number: NodeNumber) -> Result<(), WiringError> {
-    sysctl::prepare_node(node)?;
+/// Hangs a namespace on the fabric's bridge by a port of that name; its links, and the one to the fabric, which is up.
+pub(super) async fn plug(fabric: &Netns, port: &str, netns: &Netns) -> Result<(Links, u32), WiringError> {
     let fabric_links = Links::new(fabric)?;
     let bridge = fabric_links.index("br0").await?;
-    let port = format!("n{}", number.get());
     let index = fabric_links
         .add_veth(Veth {
-            name: &port,
+            name: port,
             mac: None,
-            peer: node,
+            peer: netns,
             peer_mac: None,
             mtu: MTU,
         })
@@ -48,11 +46,18 @@ pub(crate) async fn join(fabric: &Netns, node: &Netns, number: NodeNumber) -> Re
     let attach = rtnetlink::LinkUnspec::new_with_index(index)
         .controller(bridge)
         .build();
-    fabric_links.set(&port, attach).await?;
+    fabric_links.set(port, attach).await?;
 
-    let links = Links::new(node)?;
+    let links = Links::new(netns)?;
     links.up("lo").await?;
     let eth0 = links.up("eth0").await?;
+    Ok((links, eth0))
+}
+
+/// Links a node to the fabric.
+pub(crate) async fn join(fabric: &Netns, node: &Netns, number: NodeNumber) -> Result<(), WiringError> {
+    sysctl::prepare_node(node)?;
+    let (links, eth0) = plug(fabric, &format!("n{}", number.get()), node).await?;
     links.add_address(eth0, IpAddr::V4(number.v4()), 24).await?;
     links.add_address(eth0, IpAddr::V6(number.v6()), 64).await?;
     let (v4, v6) = FABRIC;

@@ -2,41 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::{
-    WiringError,
-    link::{Links, Veth, Via},
-    sysctl,
-};
+use super::{WiringError, fabric, link::Via, sysctl};
 use crate::lab::{
     Netns,
     topology::{NodeNumber, OUTSIDE, pod_networks},
 };
 
-/// Ethernet's usual.
-const MTU: u32 = 1500;
-
 /// Links a namespace to the fabric. It knows the way to each node's pods, so that nothing need be translated.
 pub(crate) async fn join(fabric: &Netns, outside: &Netns, nodes: &[NodeNumber]) -> Result<(), WiringError> {
     sysctl::prepare_host(outside)?;
-    let fabric_links = Links::new(fabric)?;
-    let bridge = fabric_links.index("br0").await?;
-    let index = fabric_links
-        .add_veth(Veth {
-            name: "outside",
-            mac: None,
-            peer: outside,
-            peer_mac: None,
-            mtu: MTU,
-        })
-        .await?;
-    let attach = rtnetlink::LinkUnspec::new_with_index(index)
-        .controller(bridge)
-        .build();
-    fabric_links.set("outside", attach).await?;
-
-    let links = Links::new(outside)?;
-    links.up("lo").await?;
-    let eth0 = links.up("eth0").await?;
+    let (links, eth0) = fabric::plug(fabric, "outside", outside).await?;
     let (v4, v6) = OUTSIDE;
     links.add_address(eth0, IpAddr::V4(v4), 24).await?;
     links.add_address(eth0, IpAddr::V6(v6), 64).await?;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use netpol_verify_ebpf::gate::{ACCEPT, DROP, End, Packet, Rule, Way as Direction, transport};
+use netpol_verify_ebpf::gate::{ACCEPT, DROP, End, Packet, Rule, Way as Direction};
 
 use crate::{
     cluster::Action,
@@ -11,7 +11,6 @@ use crate::{
         enforcer::rules::{Gate, Scope},
         literal::{Peers, PortRange, Ports, Ruling, Way},
     },
-    net::Protocol,
 };
 
 /// Stands for the place behind the rules that are being written, until that is known.
@@ -131,7 +130,7 @@ const NEXT_BLOCK: u32 = DROP - 3;
 
 fn ports_rule(range: PortRange, next: u32) -> Rule {
     Rule {
-        transport: number(range.protocol),
+        transport: range.protocol.number(),
         first: range.first,
         last: range.last,
         ..Rule::everything(next)
@@ -147,15 +146,6 @@ pub(super) fn network_rule(end: End, net: IpNet, next: u32) -> Rule {
         family: if net.addr().is_ipv4() { 4 } else { 6 },
         end: end as u8,
         ..Rule::everything(next)
-    }
-}
-
-/// The protocol's number in packets.
-pub(super) const fn number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Tcp => transport::TCP,
-        Protocol::Udp => transport::UDP,
-        Protocol::Sctp => transport::SCTP,
     }
 }
 

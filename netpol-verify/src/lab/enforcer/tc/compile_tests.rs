@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use netpol_verify_ebpf::gate::{DROP, Packet, Rule, Way as Direction};
 use proptest::prelude::*;
 
-use super::compile::{accepts, compile, number, words};
+use super::compile::{accepts, compile, words};
 use crate::{
     cluster::ObjectName,
     lab::{
@@ -22,7 +22,7 @@ fn packet(from: IpAddr, to: IpAddr, protocol: Protocol, port: u16) -> Packet {
         destination: words(to),
         source_port: 40_000,
         destination_port: port,
-        transport: number(protocol),
+        transport: protocol.number(),
         family: if from.is_ipv4() { 4 } else { 6 },
         ..Packet::default()
     }

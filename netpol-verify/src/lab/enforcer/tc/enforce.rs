@@ -12,7 +12,7 @@ use super::{
     TcError,
     compile::compile,
     program::{Hook, Interface, Placed, Programs},
-    services::{self, with_services},
+    services::with_services,
 };
 use crate::lab::{
     LabNode, Netns, World,
@@ -21,6 +21,7 @@ use crate::lab::{
         rules::{self, NodePlan},
     },
     literal::Way,
+    proxy::doors,
 };
 
 /// Enforces policies by eBPF programs at the TC hooks of each node's ends of its pods' links. Needs root and Linux 5.17.
@@ -56,8 +57,7 @@ impl Tc {
     }
 
     fn set_up(&mut self, world: &World, node: &LabNode, plan: &NodePlan) -> Result<(), TcError> {
-        let name = node.netns.file_name().unwrap_or_default().to_string_lossy();
-        let netns = Netns::open(&name)?;
+        let netns = Netns::open(node.netns_name())?;
         let links: BTreeSet<&str> = world
             .pods
             .iter()
@@ -66,7 +66,7 @@ impl Tc {
             .collect();
         let interfaces: BTreeSet<Interface> =
             netns.run(|| links.iter().map(|name| interface(name)).collect::<Result<_, _>>())??;
-        let doors = services::doors(&world.snapshot, node);
+        let doors = doors(&world.snapshot, node);
         let gates = plan.table.iter().flat_map(|table| &table.gates);
         let placed: Vec<Placed> = gates
             .filter_map(|gate| {

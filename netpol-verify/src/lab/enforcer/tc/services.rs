@@ -1,54 +1,10 @@
 //! Services, as the programs see them: before the node translates a destination. As in AWS' policy agent, a Service's address is
 //! open to a pod where the pods behind it are.
 
-use std::net::IpAddr;
-
 use netpol_verify_ebpf::gate::{ACCEPT, DROP, End, Packet, Rule, Way};
 
-use super::compile::{accepts, network_rule, number, words};
-use crate::{
-    cluster::{Service, ServicePort, Snapshot},
-    lab::{LabNode, enforcer::rules::Gate, literal},
-    net::Protocol,
-};
-
-/// An address and a port that the node translates, and what stands behind them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Door {
-    pub(super) address: IpAddr,
-    pub(super) protocol: Protocol,
-    pub(super) port: u16,
-    pub(super) behind: Vec<(IpAddr, u16)>,
-}
-
-/// What a node translates of what its pods send.
-pub(super) fn doors(snapshot: &Snapshot, node: &LabNode) -> Vec<Door> {
-    let mut doors = Vec::new();
-    for service in snapshot.services.iter().filter(|service| !service.headless) {
-        for port in &service.ports {
-            let addresses = service.cluster_ips.iter().chain(&service.external_ips);
-            doors.extend(addresses.map(|address| door(snapshot, service, port, *address, port.port)));
-            if let Some(number) = port.node_port {
-                let own = node.addresses.iter();
-                doors.extend(own.map(|address| door(snapshot, service, port, *address, number)));
-            }
-        }
-    }
-    doors
-}
-
-fn door(snapshot: &Snapshot, service: &Service, of: &ServicePort, address: IpAddr, port: u16) -> Door {
-    let backends = snapshot.backends(service, of).into_iter();
-    Door {
-        address,
-        protocol: of.protocol,
-        port,
-        behind: backends
-            .filter_map(|backend| Some((backend.address?, backend.port)))
-            .filter(|(behind, _)| behind.is_ipv4() == address.is_ipv4())
-            .collect(),
-    }
-}
+use super::compile::{accepts, network_rule, words};
+use crate::lab::{enforcer::rules::Gate, literal, proxy::Door};
 
 /// The rules of an egress gate with those for Services before them. Where the pods behind an address differ, nothing can be said
 /// of it, and it stays an address like any other.
@@ -80,7 +36,7 @@ fn of_door(gate: &Gate, rules: &[Rule], door: &Door) -> Option<Rule> {
             source: words(*own),
             destination: words(*address),
             destination_port: *port,
-            transport: number(door.protocol),
+            transport: door.protocol.number(),
             family: if own.is_ipv4() { 4 } else { 6 },
             ..Packet::default()
         };
@@ -88,7 +44,7 @@ fn of_door(gate: &Gate, rules: &[Rule], door: &Door) -> Option<Rule> {
     });
     let first = open.next()?;
     open.all(|other| other == first).then(|| Rule {
-        transport: number(door.protocol),
+        transport: door.protocol.number(),
         first: door.port,
         last: door.port,
         ..network_rule(End::Other, door.address.into(), if first { ACCEPT } else { DROP })
@@ -97,6 +53,8 @@ fn of_door(gate: &Gate, rules: &[Rule], door: &Door) -> Option<Rule> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::{
         cluster::ObjectName,
@@ -106,7 +64,9 @@ mod tests {
                 tc::compile::compile,
             },
             literal::{Accept, Origin, Peers, Ports},
+            proxy::Side,
         },
+        net::Protocol,
     };
 
     #[test]
@@ -138,6 +98,9 @@ mod tests {
             address: IpAddr::from([10, 96, 0, last]),
             protocol: Protocol::Tcp,
             port: 80,
+            side: Side::Within,
+            here: Vec::new(),
+            service: "x/s".to_owned(),
             behind: behind.iter().map(|address| (ip(address), 8080)).collect(),
         };
         let doors = [
@@ -152,7 +115,7 @@ mod tests {
                 source: words(ip("10.0.0.1")),
                 destination: words(ip(to)),
                 destination_port: port,
-                transport: number(Protocol::Tcp),
+                transport: Protocol::Tcp.number(),
                 family: 4,
                 ..Packet::default()
             };

@@ -253,10 +253,7 @@ fn holds(peers: &Peers, address: IpAddr) -> bool {
     match peers {
         Peers::Any => true,
         Peers::Listed { blocks, addresses } => {
-            let in_block = |block: &Block| {
-                block.cidr.contains(&address) && !block.except.iter().any(|except| except.contains(&address))
-            };
-            addresses.contains(&address) || blocks.iter().any(in_block)
+            addresses.contains(&address) || blocks.iter().any(|block| block.contains(address))
         }
     }
 }

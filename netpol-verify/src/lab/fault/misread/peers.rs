@@ -7,7 +7,7 @@ use k8s_openapi::{api::networking::v1::NetworkPolicyPeer, apimachinery::pkg::api
 use crate::{
     cluster::Snapshot,
     lab::{
-        fault::policies::{each_rule, each_spec},
+        fault::policies::{each_rule, each_spec, every_peer},
         literal::selects,
     },
 };
@@ -128,17 +128,9 @@ impl PeerMisreading {
 /// Blocks of one policy are merged by their CIDR, and each has the exceptions of all.
 fn shared_exceptions(snapshot: &Snapshot) -> Snapshot {
     each_spec(snapshot, |_, spec| {
-        let from = spec
-            .ingress
-            .iter_mut()
-            .flatten()
-            .flat_map(|rule| rule.from.iter_mut().flatten());
-        let to = spec
-            .egress
-            .iter_mut()
-            .flatten()
-            .flat_map(|rule| rule.to.iter_mut().flatten());
-        let mut blocks: Vec<_> = from.chain(to).filter_map(|peer| peer.ip_block.as_mut()).collect();
+        let mut blocks: Vec<_> = every_peer(spec)
+            .filter_map(|peer| peer.ip_block.as_mut())
+            .collect();
         let mut merged: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for block in &blocks {
             let all = merged.entry(block.cidr.clone()).or_default();

@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 
 use crate::{
-    cluster::{Snapshot, SourcedPolicy},
+    cluster::{NAMESPACE_NAME_LABEL, Snapshot, SourcedPolicy},
     lab::fault::policies::{each_rule, each_spec, name_types},
 };
 
@@ -113,7 +113,7 @@ fn everywhere(snapshot: &Snapshot) -> Snapshot {
     let fixed = each_rule(snapshot, |mut rule| {
         let own = LabelSelector {
             match_labels: Some(BTreeMap::from([(
-                "kubernetes.io/metadata.name".to_owned(),
+                NAMESPACE_NAME_LABEL.to_owned(),
                 rule.namespace.to_owned(),
             )])),
             match_expressions: None,
