@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::error::CertifyError;
 use crate::{
     cluster::{NAMESPACE_NAME_LABEL, Namespace, ObjectName, Pod, SourcedPolicy},
-    suite::{ProbePattern, declared_ports},
+    suite::{ProbePattern, containers},
 };
 
 /// The label on everything that belongs to a run.
@@ -118,7 +118,21 @@ impl Names {
     /// The manifest of a pod, named as it is in the cluster, that is only there to be probed, on a node. It runs nothing that
     /// listens: a SYN that reaches it is answered by its kernel's reset, and that is an answer.
     pub(super) fn pod_manifest(pod: &Pod, hostname: &str, image: &str, pull_policy: &str) -> Value {
-        let ports = declared_ports(pod);
+        let (sidecars, containers) = containers(pod, |name, ports| {
+            json!({
+                "name": name,
+                "image": image,
+                "imagePullPolicy": pull_policy,
+                "args": ["pause"],
+                "ports": ports,
+                "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}},
+                "securityContext": {
+                    "allowPrivilegeEscalation": false,
+                    "readOnlyRootFilesystem": true,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            })
+        });
         json!({
             "apiVersion": "v1",
             "kind": "Pod",
@@ -138,19 +152,8 @@ impl Names {
                     "runAsUser": 65532,
                     "seccompProfile": {"type": "RuntimeDefault"},
                 },
-                "containers": [{
-                    "name": "pause",
-                    "image": image,
-                    "imagePullPolicy": pull_policy,
-                    "args": ["pause"],
-                    "ports": ports,
-                    "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}},
-                    "securityContext": {
-                        "allowPrivilegeEscalation": false,
-                        "readOnlyRootFilesystem": true,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                }],
+                "initContainers": sidecars,
+                "containers": containers,
             },
         })
     }

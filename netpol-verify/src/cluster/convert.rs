@@ -328,18 +328,27 @@ impl Report<'_> {
             .unwrap_or_default()
             .into_iter()
             .enumerate()
-            .map(|it| ("containers", it));
+            .map(|it| (false, it));
         let sidecars = init
             .unwrap_or_default()
             .into_iter()
             .enumerate()
             .filter(|(_, container)| container.restart_policy.as_deref() == Some("Always"))
-            .map(|it| ("initContainers", it));
+            .map(|it| (true, it));
         let mut ports = Vec::new();
-        for (list, (index, container)) in containers.chain(sidecars) {
+        for (is_sidecar, (index, container)) in containers.chain(sidecars) {
+            let list = if is_sidecar {
+                "initContainers"
+            } else {
+                "containers"
+            };
             let path = FieldPath::of("spec").key(list).index(index).key("ports");
             for (entry_index, entry) in container.ports.unwrap_or_default().into_iter().enumerate() {
-                ports.extend(self.port(&path.index(entry_index), entry));
+                let port = self.port(&path.index(entry_index), entry);
+                ports.extend(port.map(|port| ContainerPort {
+                    sidecar: is_sidecar,
+                    ..port
+                }));
             }
         }
         ports
@@ -369,6 +378,7 @@ impl Report<'_> {
                 name: entry.name.filter(|name| !name.is_empty()),
                 port,
                 protocol,
+                sidecar: false,
             }),
             Err(message) => {
                 self.problem(&path.key("protocol"), format!("{message}; the port is left out"));

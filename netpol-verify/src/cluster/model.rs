@@ -113,6 +113,9 @@ pub struct ContainerPort {
     /// The protocol; TCP when the manifest is silent.
     #[serde(default)]
     pub protocol: Protocol,
+    /// Whether a native sidecar declares it: to policies that is the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sidecar: bool,
 }
 
 /// A pod.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Namespace, Object, ObjectName, Pod, Snapshot},
+    cluster::{ContainerPort, Namespace, Object, ObjectName, Pod, Snapshot},
     finding::JudgedAttempt,
     report::{Proof, words},
 };
@@ -11,6 +11,7 @@ use crate::{
 /// The proof of a failure in a case, with a manifest of what takes part in it.
 pub(super) fn proof(case: &str, step: usize, attempt: &JudgedAttempt, snapshot: &Snapshot) -> Proof {
     Proof {
+        moment: None,
         step,
         attempt: JudgedAttempt {
             stage: format!("{case} step {step}"),
@@ -85,27 +86,70 @@ fn of_namespace(namespace: &Namespace) -> Value {
 }
 
 fn of_pod(pod: &Pod) -> Value {
-    let ports = declared_ports(pod);
+    let (sidecars, containers) = containers(
+        pod,
+        |name, ports| json!({"name": name, "image": "registry.k8s.io/pause:3.10", "ports": ports}),
+    );
+    let mut spec = json!({"nodeName": pod.node, "containers": containers});
+    if !sidecars.is_empty() {
+        spec["initContainers"] = json!(sidecars);
+    }
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": pod.name.name, "namespace": pod.name.namespace, "labels": pod.labels},
-        "spec": {
-            "nodeName": pod.node,
-            "containers": [{"name": "main", "image": "registry.k8s.io/pause:3.10", "ports": ports}],
-        },
+        "spec": spec,
     })
 }
 
-/// A pod's ports as its manifest declares them.
+/// Native sidecars and containers that declare a pod's ports, each made of a name and ports: in one container no name may
+/// stand twice (API validation), and in a pod one may.
 #[must_use]
-pub fn declared_ports(pod: &Pod) -> Vec<Value> {
-    let declared = pod.ports.iter().map(|port| {
-        let mut value = json!({"containerPort": port.port, "protocol": port.protocol.as_str()});
-        if let (Some(name), Some(map)) = (&port.name, value.as_object_mut()) {
-            map.insert("name".to_owned(), json!(name));
+pub fn containers(pod: &Pod, make: impl Fn(String, Vec<Value>) -> Value) -> (Vec<Value>, Vec<Value>) {
+    let (sidecars, ports): (Vec<_>, Vec<_>) = pod.ports.iter().partition(|port| port.sidecar);
+    let sidecars = by_container(&sidecars)
+        .into_iter()
+        .enumerate()
+        .map(|(index, ports)| {
+            let mut sidecar = make(format!("sidecar-{}", index + 1), ports);
+            sidecar["restartPolicy"] = json!("Always");
+            sidecar
+        })
+        .collect();
+    let mut containers = by_container(&ports);
+    if containers.is_empty() {
+        containers.push(Vec::new());
+    }
+    let containers = containers
+        .into_iter()
+        .enumerate()
+        .map(|(index, ports)| match index {
+            0 => make("main".to_owned(), ports),
+            more => make(format!("main-{}", more + 1), ports),
+        })
+        .collect();
+    (sidecars, containers)
+}
+
+fn by_container(ports: &[&ContainerPort]) -> Vec<Vec<Value>> {
+    let mut containers: Vec<Vec<&ContainerPort>> = Vec::new();
+    for port in ports {
+        let fits = |container: &&mut Vec<&ContainerPort>| {
+            port.name.is_none() || container.iter().all(|other| other.name != port.name)
+        };
+        match containers.iter_mut().find(fits) {
+            Some(container) => container.push(port),
+            None => containers.push(vec![port]),
         }
-        value
-    });
-    declared.collect()
+    }
+    let declared = |ports: Vec<&ContainerPort>| ports.into_iter().map(declared).collect();
+    containers.into_iter().map(declared).collect()
+}
+
+fn declared(port: &ContainerPort) -> Value {
+    let mut value = json!({"containerPort": port.port, "protocol": port.protocol.as_str()});
+    if let (Some(name), Some(map)) = (&port.name, value.as_object_mut()) {
+        map.insert("name".to_owned(), json!(name));
+    }
+    value
 }

@@ -139,6 +139,7 @@ impl Bed {
                 host_network: false,
                 phase: Phase::Running,
                 ports: vec![ContainerPort {
+                    sidecar: false,
                     name: Some("sql".to_owned()),
                     port: if name == "db" { 81 } else { 80 },
                     protocol: Protocol::Tcp,

@@ -99,6 +99,7 @@ pub(super) fn pod() -> impl Strategy<Value = Draft> {
     // is open, and not for the two readings to agree on.
     let port = (option::of(select(&NAMES[..])), select(&NUMBERS[..]), protocol()).prop_map(
         |(name, port, protocol)| ContainerPort {
+            sidecar: false,
             name: name.map(str::to_owned),
             port,
             protocol,

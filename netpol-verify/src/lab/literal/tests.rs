@@ -21,6 +21,7 @@ fn pod(namespace: &str, name: &str, last: u8) -> Pod {
         host_network: false,
         phase: Phase::Running,
         ports: vec![ContainerPort {
+            sidecar: false,
             name: Some("web".to_owned()),
             port: 8000 + u16::from(last),
             protocol: Protocol::Tcp,
