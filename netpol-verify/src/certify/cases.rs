@@ -6,9 +6,18 @@ use jiff::Timestamp;
 
 use super::{account::of_sensors, error::CertifyError, run::Cases, scene::ClusterScene};
 use crate::{
-    report::{Certification, Environment},
-    suite::{Record, play_all},
+    report::{Certification, Environment, Refused},
+    suite::{Record, cases::Case, play_all},
 };
+
+/// Features of cases that would pass for nothing on a cluster, and why.
+const IN_THE_LAB: [(&str, &str); 2] = [
+    ("init-container", "a pod of ours has no init container that ends"),
+    (
+        "address-reused",
+        "which pod gets which address is the cluster's to say",
+    ),
+];
 
 /// What was known before the first case.
 pub(super) struct CasesSetting {
@@ -26,7 +35,10 @@ pub(super) async fn cases_of(
     progress: &dyn Fn(&str),
 ) -> Result<(Certification, Record), CertifyError> {
     let cni = setting.cni.unwrap_or_else(|| "of unknown make".to_owned());
-    let chosen = cases.selection.of(&cases.suites)?;
+    let (chosen, not_asked) = cases.chosen()?;
+    let (chosen, in_the_lab): (Vec<_>, Vec<_>) = chosen
+        .into_iter()
+        .partition(|(_, case)| only_in_the_lab(case).is_none());
     let nodes: Vec<String> = setting.nodes.iter().cloned().collect();
     let place = format!(
         "cluster {} {cni} nodes {}",
@@ -34,7 +46,21 @@ pub(super) async fn cases_of(
         nodes.join(" ")
     );
     let mut record = Record::open(&cases.run, &place)?;
-    let results = play_all::<_, CertifyError>(&mut scene, &chosen, &mut record, progress).await?;
+    let mut results = play_all::<_, CertifyError>(&mut scene, &chosen, &mut record, progress).await?;
+    results
+        .refused
+        .extend(in_the_lab.into_iter().filter_map(|(suite, case)| {
+            Some(Refused {
+                suite: suite.name.clone(),
+                id: case.id.clone(),
+                why: only_in_the_lab(case)?.to_owned(),
+            })
+        }));
+    if not_asked > 0 {
+        results.notes.push(format!(
+            "{not_asked} cases restart the CNI's DaemonSet, and are played only with --disruptive"
+        ));
+    }
     let sensors = of_sensors(scene.probing.prober, &setting.nodes);
     let environment = Environment {
         kernel: sensors.kernels,
@@ -48,4 +74,11 @@ pub(super) async fn cases_of(
     };
     let certification = results.certification(&cases.suites, environment, sensors.losses, setting.started);
     Ok((certification, record))
+}
+
+fn only_in_the_lab(case: &Case) -> Option<&'static str> {
+    let found = IN_THE_LAB
+        .iter()
+        .find(|(feature, _)| case.features.contains(*feature));
+    found.map(|(_, why)| *why)
 }

@@ -76,6 +76,17 @@ pub enum CertifyError {
     /// No node can take pods.
     #[error("no node is ready and takes pods: see `kubectl get nodes`")]
     NoNode,
+    /// Nothing that enforces can be started anew.
+    #[error(
+        "--disruptive restarts the CNI's DaemonSet, and {why}; name the one that enforces as --disruptive=NAMESPACE/NAME, or leave the flag out"
+    )]
+    NoAgents {
+        /// Why not.
+        why: String,
+    },
+    /// Nothing is left to play.
+    #[error("every chosen case restarts the CNI's DaemonSet; say by --disruptive that it may be")]
+    OnlyDisruptive,
     /// Nothing to be probed is selected.
     #[error(
         "no pod that can be probed is in {place} ({pods} selected: over, not running, or on their nodes' network); choose others with -n, -A or -l"

@@ -9,6 +9,7 @@
 //! ```
 
 mod account;
+mod agents;
 mod api;
 mod cases;
 mod clocks;
@@ -32,6 +33,7 @@ mod stage;
 mod tunnel;
 mod world;
 
+pub use agents::Agents;
 pub use error::CertifyError;
 pub use examine::examine;
 pub use existing::Existing;

@@ -75,6 +75,11 @@ const KNOWN: [(&str, &str); 13] = [
     ("netd", "GKE"),
 ];
 
+/// Whether a DaemonSet of this name is a CNI's.
+pub(super) fn is_of_cni(name: &str) -> bool {
+    KNOWN.iter().any(|(known, _)| *known == name)
+}
+
 /// The CNI by its DaemonSet; nothing is known of one that runs otherwise.
 pub(super) async fn cni(cluster: &Cluster) -> Result<Option<String>, CertifyError> {
     let sets = cluster.list(DAEMON_SET, None, "").await?;

@@ -149,6 +149,12 @@ fn purposes(installed: bool, groups: Option<&[String]>) -> Vec<Purpose> {
         rights: OWN.to_vec(),
     });
     purposes.push(Purpose {
+        what: "certify --disruptive",
+        required: false,
+        cost: "certify --disruptive cannot restart the CNI's DaemonSet; certify without it does not",
+        rights: vec![everywhere("apps", "daemonsets", &["patch"])],
+    });
+    purposes.push(Purpose {
         what: "certify's sensors",
         required: !installed,
         cost: "certify cannot install sensors and NATS and remove them; an administrator can, by deploy/install.yaml",

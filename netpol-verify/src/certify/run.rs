@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     account::{Setting, report},
+    agents::{self, Agents},
     api::{Cluster, NAMESPACE, POD, read},
     cases::{CasesSetting, cases_of},
     error::CertifyError,
@@ -25,7 +26,10 @@ use crate::{
     bus::nats::NatsSensors,
     cluster::{LiveCluster, ObjectName, Phase, Snapshot},
     report::{Certification, Run},
-    suite::{Record, RunName, Scenario, Selection, cases::Suite},
+    suite::{
+        Record, RunName, Scenario, Selection,
+        cases::{Case, Suite},
+    },
     verifier::ClusterProber,
 };
 
@@ -78,6 +82,21 @@ pub struct Cases {
     pub selection: Selection,
     /// Under which name results are kept while it runs.
     pub run: RunName,
+    /// Whose restart is asked for; cases that restart nobody are all that is played without.
+    pub disruptive: Option<Agents>,
+}
+
+impl Cases {
+    /// Those that are played, and how many are not, since nobody asked for restarts.
+    pub(super) fn chosen(&self) -> Result<(Vec<(&Suite, &Case)>, usize), CertifyError> {
+        let mut chosen = self.selection.of(&self.suites)?;
+        let all = chosen.len();
+        chosen.retain(|(_, case)| self.disruptive.is_some() || !case.restarts());
+        match chosen.len() {
+            0 => Err(CertifyError::OnlyDisruptive),
+            left => Ok((chosen, all - left)),
+        }
+    }
 }
 
 /// What is done on the cluster.
@@ -195,6 +214,13 @@ async fn work(
         Some(cni) => Some(cni.clone()),
         None => nodes::cni(cluster).await?,
     };
+    let mut agents = Vec::new();
+    if let Target::Cases(cases) = &request.target {
+        cases.chosen()?;
+        if let Some(asked) = &cases.disruptive {
+            agents = agents::find(cluster, asked).await?;
+        }
+    }
     let installed = install::ensure(cluster, &request.images, progress).await?;
     lease.check()?;
     let play = match &request.target {
@@ -242,7 +268,8 @@ async fn work(
     let ground = match play {
         Play::Stages(ground) => ground,
         Play::Cases(cases) => {
-            let scene = ClusterScene::new(probing, cluster, &homes, &installed, Names::of(run));
+            let names_of_run = Names::of(run);
+            let scene = ClusterScene::new(probing, cluster, &homes, &installed, names_of_run, agents);
             let setting = CasesSetting {
                 cni,
                 nodes: names,

@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
+    agents::{self, ROLLOUT},
     api::{Cluster, POD},
     error::CertifyError,
     install::Installed,
@@ -17,7 +18,8 @@ use crate::{
     bus::nats::NatsSensors,
     cluster::{ClusterState, Object, ObjectKey, ObjectName, Pod},
     finding::JudgedAttempt,
-    suite::{Changed, ProbePattern, Scene, ScenePatience, attempts, pick},
+    net::Clock,
+    suite::{Changed, ProbePattern, Restarted, Scene, ScenePatience, attempts, pick},
 };
 
 /// Between two rounds.
@@ -33,6 +35,8 @@ pub(super) struct ClusterScene<'a> {
     /// The suite's objects under the suite's names.
     state: ClusterState,
     addresses: Addresses,
+    /// Who is started anew, where that was asked for.
+    agents: Vec<ObjectName>,
 }
 
 impl<'a> ClusterScene<'a> {
@@ -42,6 +46,7 @@ impl<'a> ClusterScene<'a> {
         homes: &'a [Home],
         installed: &'a Installed,
         names: Names,
+        agents: Vec<ObjectName>,
     ) -> Self {
         Self {
             probing,
@@ -51,6 +56,7 @@ impl<'a> ClusterScene<'a> {
             names,
             state: ClusterState::default(),
             addresses: Addresses::default(),
+            agents,
         }
     }
 
@@ -155,7 +161,15 @@ impl Scene for ClusterScene<'_> {
                 }
                 Object::Pod(pod) => {
                     new |= before.pod(&pod.name).is_none();
-                    self.make(pod).await?;
+                    match self.make(pod).await {
+                        Ok(()) => {}
+                        // Found out with the next case, when what is there is compared with what that one wants.
+                        Err(CertifyError::Api { code: 422, said, .. }) => {
+                            let why = format!("{} was refused: {}", object.key(), self.names.of_suite(&said));
+                            return Ok(Changed::Refused { why });
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 _ => {}
             }
@@ -210,6 +224,33 @@ impl Scene for ClusterScene<'_> {
             one.by = one.by.iter().map(|by| self.names.of_suite(by)).collect();
         }
         Ok(judged)
+    }
+
+    async fn restart(&mut self, patterns: &[ProbePattern]) -> Result<Restarted, CertifyError> {
+        if self.agents.is_empty() {
+            let why = "the CNI's DaemonSet is restarted only when that is asked for, by --disruptive";
+            return Ok(Restarted::Refused { why: why.to_owned() });
+        }
+        let mut rounds = vec![(Clock.now(), self.probe(patterns, None).await?)];
+        let restarts = agents::restart(self.cluster, &self.agents).await?;
+        let until = tokio::time::Instant::now() + ROLLOUT;
+        loop {
+            (self.probing.check)()?;
+            rounds.push((Clock.now(), self.probe(patterns, None).await?));
+            match agents::waits_for(self.cluster, &restarts).await? {
+                None => break,
+                Some(state) if tokio::time::Instant::now() >= until => {
+                    return Err(CertifyError::Waited {
+                        what: "the CNI's DaemonSet to be back after its restart".to_owned(),
+                        patience: ROLLOUT,
+                        state,
+                    });
+                }
+                Some(_) => self.rest(PAUSE).await?,
+            }
+        }
+        rounds.push((Clock.now(), self.probe(patterns, None).await?));
+        Ok(Restarted::Seen(rounds))
     }
 
     fn unasked(&self, patterns: &[ProbePattern]) -> Option<String> {

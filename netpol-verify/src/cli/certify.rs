@@ -18,7 +18,7 @@ use super::{
     stream::{complain, say, style},
 };
 use crate::{
-    certify::{Cases, Certified, CertifyError, Existing, Images, Request, Target, certify},
+    certify::{Agents, Cases, Certified, CertifyError, Existing, Images, Request, Target, certify},
     cluster::{Access, LiveCluster},
     net::Protocol,
     oracle::{self, Port},
@@ -74,6 +74,11 @@ pub(super) struct CertifyOptions {
     /// When images are pulled; `Never` where they were loaded into the nodes.
     #[arg(long, value_name = "POLICY")]
     image_pull_policy: Option<String>,
+    /// With cases, on a cluster: also play those that restart the CNI's DaemonSet, as `kubectl rollout restart` does, and
+    /// watch what packets do meanwhile. Traffic of everybody may suffer. The DaemonSet is found by its name; give another one as
+    /// NAMESPACE/NAME.
+    #[arg(long, value_name = "DAEMONSET", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with_all = ["existing", "lab", "fuzz"])]
+    disruptive: Option<Agents>,
     /// Leave sensors and NATS in the cluster where this run has installed them.
     #[arg(long)]
     keep: bool,
@@ -186,7 +191,12 @@ impl CertifyCommandError {
             Self::Datagrams(_)
             | Self::Selection(_)
             | Self::NoSettle
-            | Self::Certify(CertifyError::NoPod { .. } | CertifyError::Selection(_)) => true,
+            | Self::Certify(
+                CertifyError::NoPod { .. }
+                | CertifyError::NoAgents { .. }
+                | CertifyError::OnlyDisruptive
+                | CertifyError::Selection(_),
+            ) => true,
             Self::Cases(error) => error.is_usage(),
             Self::Lab(error) => error.is_usage(),
             Self::Record(error) | Self::Certify(CertifyError::Record(error)) => error.is_usage(),
@@ -220,6 +230,9 @@ fn carry_out(options: &CertifyOptions) -> Result<ExitCode, CertifyCommandError> 
     match Chosen::load(&options.suite)? {
         Chosen::Scenario(scenario) => {
             options.cases.only_without()?;
+            if options.disruptive.is_some() {
+                return Err(CasesError::NoCases { flag: "disruptive" }.into());
+            }
             if options.in_lab.lab {
                 let run = options.in_lab.scenario(
                     &options.suite,
@@ -303,6 +316,7 @@ impl CertifyOptions {
                 suites,
                 selection,
                 run: run.clone(),
+                disruptive: self.disruptive.clone(),
             })))
         };
         let how_to_go_on = |error: &CertifyCommandError| {

@@ -18,8 +18,9 @@ mod table;
 
 pub use certification::{
     CERTIFICATION, CONFORMANCE_SUITE, CaseCounts, CaseResult, CaseVerdict, Cell, Certification,
-    CertificationFacts, Difference, Edge, Feature, Percentiles, Proof, Refused, Settled, Settling,
-    SuiteResult, Trait, certification_table, conformance_report, difference_table, words,
+    CertificationFacts, Difference, Edge, Feature, Moment, MomentKind, MomentSummary, Moments, Percentiles,
+    Proof, Refused, Settled, Settling, SuiteResult, Trait, certification_table, conformance_report,
+    difference_table, words,
 };
 pub use checked::{Checked, checked_json, checked_table};
 pub(crate) use closing::wrapped;

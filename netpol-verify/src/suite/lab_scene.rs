@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     pairs::{attempts, pick},
     scenario::ProbePattern,
-    scene::{Changed, Scene, ScenePatience},
+    scene::{Changed, Restarted, Scene, ScenePatience},
     stand::{Stand, StandError},
 };
 use crate::{
@@ -67,6 +67,10 @@ impl Scene for LabScene {
             all = pick(&all, only);
         }
         Ok(self.stand.judged("", &set, all).await?.attempts)
+    }
+
+    async fn restart(&mut self, patterns: &[ProbePattern]) -> Result<Restarted, StandError> {
+        Ok(Restarted::Seen(self.stand.restart_enforcer(patterns).await?))
     }
 
     fn unasked(&self, _: &[ProbePattern]) -> Option<String> {

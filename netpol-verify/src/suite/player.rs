@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     cases::{Case, Step, Suite},
+    moments::Watch,
     patience::Learnt,
     proof::{doubt, proof},
     rounds::{Required, settle},
     scenario::ProbePattern,
-    scene::{Changed, Scene},
+    scene::{Changed, Restarted, Scene},
 };
 use crate::{
     cluster::{ClusterState, Object, ObjectKey, Snapshot},
-    finding::Verdict,
+    finding::{JudgedAttempt, Verdict},
     net::Clock,
-    report::{CaseResult, CaseVerdict, Refused},
+    report::{CaseResult, CaseVerdict, MomentKind, Proof, Refused},
 };
 
 /// What came of a case.
@@ -54,26 +55,58 @@ impl Player {
             if let Some(why) = scene.unasked(&patterns) {
                 return Ok(refused(suite, case, why));
             }
-            let (gone, objects) = difference(scene.state(), &wanted);
             let changed = Clock.now();
-            match scene.change(gone, objects).await? {
-                Changed::Done => {}
-                Changed::Refused { why } => return Ok(refused(suite, case, why)),
-                Changed::Partly { refused } => {
-                    for (key, why) in refused {
-                        if !is_wanted(step, &key) {
-                            result.remarks.push(format!("{key} was refused: {why}"));
+            let mut watch = if step.restart {
+                let rounds = match scene.restart(&patterns).await? {
+                    Restarted::Seen(rounds) => rounds,
+                    Restarted::Refused { why } => return Ok(refused(suite, case, why)),
+                };
+                let mut watch = Watch::of_restart();
+                for (at, attempts) in &rounds {
+                    watch.see(attempts, at.since(changed));
+                }
+                watch.is_over();
+                Some(watch)
+            } else {
+                let (gone, objects) = difference(scene.state(), &wanted);
+                let watch = Watch::of_start(&scene.state().snapshot(), &gone, &objects);
+                match scene.change(gone, objects).await? {
+                    Changed::Done => {}
+                    Changed::Refused { why } => return Ok(refused(suite, case, why)),
+                    Changed::Partly { refused } => {
+                        for (key, why) in refused {
+                            if !is_wanted(step, &key) {
+                                result.remarks.push(format!("{key} was refused: {why}"));
+                            }
                         }
                     }
                 }
-            }
-            let rounds = settle(scene, &patterns, changed, &mut self.learnt).await?;
+                watch
+            };
+            let rounds = settle(scene, &patterns, changed, &mut self.learnt, &mut watch).await?;
             let number = index + 1;
             result.settled.extend(rounds.settled(number, &self.required));
-            for attempt in &rounds.attempts {
+            let mut seen: Vec<(Option<MomentKind>, &JudgedAttempt)> = Vec::new();
+            let wrong_for_a_while;
+            if let Some(watch) = watch {
+                let (moment, wrong) = watch.end(number, &rounds.attempts);
+                if moment.seen.unknown > 0 {
+                    result.remarks.push(format!(
+                        "step {number}: nothing can be told of {} paths {}",
+                        moment.seen.unknown,
+                        moment.kind.words()
+                    ));
+                }
+                wrong_for_a_while = wrong;
+                seen.extend(wrong_for_a_while.iter().map(|one| (Some(moment.kind), one)));
+                result.moments.push(moment);
+            }
+            seen.extend(rounds.attempts.iter().map(|one| (None, one)));
+            for (moment, attempt) in seen {
                 result.count(attempt);
                 if attempt.verdict.is_violation() && result.proof.is_none() {
-                    result.proof = Some(proof(&case.id, number, attempt, &wanted.snapshot()));
+                    let proof = proof(&case.id, number, attempt, &wanted.snapshot());
+                    result.proof = Some(Proof { moment, ..proof });
                 }
                 if attempt.verdict == Verdict::Inconclusive && result.doubt.is_none() {
                     result.doubt = Some(doubt(number, attempt));

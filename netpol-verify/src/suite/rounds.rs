@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
+    moments::Watch,
     patience::{Doubts, Learnt},
     scene::{Scene, ScenePatience},
 };
@@ -41,6 +42,7 @@ pub(super) async fn settle<S: Scene>(
     patterns: &[ProbePattern],
     changed: KernelTime,
     learnt: &mut Learnt,
+    watch: &mut Option<Watch>,
 ) -> Result<Rounds, S::Error> {
     let ScenePatience {
         budget,
@@ -48,8 +50,15 @@ pub(super) async fn settle<S: Scene>(
         says_when_done,
     } = scene.patience();
     let mut rounds = Rounds::default();
-    let began = Clock.now();
-    rounds.take_all(scene.probe(patterns, None).await?, began.since(changed));
+    let mut see = |attempts: &[JudgedAttempt], at| {
+        if let Some(watch) = watch {
+            watch.see(attempts, at);
+        }
+    };
+    let at = Clock.now().since(changed);
+    let all = scene.probe(patterns, None).await?;
+    see(&all, at);
+    rounds.take_all(all, at);
     let mut had = Doubts::of(rounds.attempts.iter());
     let mut steady = says_when_done && !had.any();
     let mut asked_again = 0;
@@ -66,15 +75,18 @@ pub(super) async fn settle<S: Scene>(
         }
         asked_again += u32::from(is_spent);
         scene.rest(pause).await?;
-        let began = Clock.now();
+        let at = Clock.now().since(changed);
         if doubts.any() {
             let open = rounds.doubtful();
             let again = scene.probe(patterns, Some(&open)).await?;
-            rounds.take_again(&open, again, began.since(changed));
+            see(&again, at);
+            rounds.take_again(&open, again, at);
             steady = false;
         } else {
             // All is right: once more as a whole, and it is settled.
-            rounds.take_all(scene.probe(patterns, None).await?, began.since(changed));
+            let all = scene.probe(patterns, None).await?;
+            see(&all, at);
+            rounds.take_all(all, at);
             steady = true;
         }
         had = had.or(Doubts::of(rounds.attempts.iter()));
@@ -189,7 +201,8 @@ impl Times {
     }
 }
 
-fn key(attempt: &JudgedAttempt) -> String {
+/// The path that an attempt takes, as text.
+pub(super) fn key(attempt: &JudgedAttempt) -> String {
     let JudgedAttempt {
         from,
         to,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     cluster::{ClusterState, Object, ObjectKey},
     finding::JudgedAttempt,
+    net::KernelTime,
     suite::ProbePattern,
 };
 
@@ -31,6 +32,10 @@ pub trait Scene {
         only: Option<&[usize]>,
     ) -> impl Future<Output = Result<Vec<JudgedAttempt>, Self::Error>>;
 
+    /// Starts whoever enforces anew, and tries the paths over and over until it is back: the first time before it has
+    /// begun, the last after it says that it is done.
+    fn restart(&mut self, patterns: &[ProbePattern]) -> impl Future<Output = Result<Restarted, Self::Error>>;
+
     /// Why some of these paths cannot be asked about here: a case that needs them is not played. Nothing, where all can.
     fn unasked(&self, patterns: &[ProbePattern]) -> Option<String>;
 
@@ -51,6 +56,18 @@ pub struct ScenePatience {
     pub pause: Duration,
     /// Whether the enforcer says when it is done.
     pub says_when_done: bool,
+}
+
+/// What became of a restart.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Restarted {
+    /// What each round of probes gave, and when it began.
+    Seen(Vec<(KernelTime, Vec<JudgedAttempt>)>),
+    /// It cannot be had here, or nobody asked for it: the case is not played.
+    Refused {
+        /// Why not.
+        why: String,
+    },
 }
 
 /// What became of a change.

@@ -297,13 +297,23 @@ impl Stand {
     /// # Errors
     /// It refuses, or does not answer as it should.
     pub async fn enforce(&mut self) -> Result<(), StandError> {
-        // Noted before it is told anything: should this process be killed, the next run ends it.
-        if let Some(process) = self.enforcer.start()? {
-            self.cluster.record_process(process)?;
-        }
+        self.start_enforcer()?;
         let world = self.world();
         self.proxy.apply(&world).map_err(Box::new)?;
         Ok(self.enforcer.apply(&world).await?)
+    }
+
+    /// Starts what must run. Noted before it is told anything: should this process be killed, the next run ends it.
+    pub(super) fn start_enforcer(&mut self) -> Result<(), StandError> {
+        if let Some(process) = self.enforcer.start()? {
+            self.cluster.record_process(process)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the enforcer as a crash does: it forgets what it knows, and its rules stay.
+    pub(super) async fn crash_enforcer(&mut self) {
+        self.enforcer.crash().await;
     }
 
     /// The cluster as enforcers see it.

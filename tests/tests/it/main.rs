@@ -10,6 +10,7 @@ mod bus_nats;
 mod bus_nats_hostile;
 // `certify --lab`: every case of every suite, features, and runs that are interrupted.
 mod certify_lab;
+mod certify_moments;
 // Whether a real API server may be read: credentials, rights, servers that are silent or gone.
 mod cluster_access;
 // What `certify --existing` refuses before anything is made.

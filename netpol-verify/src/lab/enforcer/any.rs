@@ -116,6 +116,16 @@ impl AnyEnforcer {
         }
     }
 
+    /// Ends it as a crash does: what it knew is forgotten, and rules stay. A TC program lives as long as somebody holds it, and
+    /// agents that use them pin them for that; ours goes on to hold it.
+    pub async fn crash(&mut self) {
+        match self {
+            Self::None | Self::Iptables(_) | Self::Tc(_) => {}
+            Self::Nftables(enforcer) => enforcer.forget(),
+            Self::External(enforcer) => enforcer.kill().await,
+        }
+    }
+
     /// Ends what lives no longer than this process; rules stay as they are.
     ///
     /// # Errors

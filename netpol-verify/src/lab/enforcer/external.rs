@@ -95,6 +95,13 @@ impl External {
         Ok(number)
     }
 
+    /// Kills the program and all that it started, as a crash would; it is started again when it is next told anything.
+    pub(super) async fn kill(&mut self) {
+        if let State::Running(running) = std::mem::replace(&mut self.state, State::NotStarted) {
+            running.end().await;
+        }
+    }
+
     fn error(&self, trouble: ProgramTrouble, said: Vec<String>) -> EnforcerError {
         EnforcerError::Program {
             program: self.program.clone(),

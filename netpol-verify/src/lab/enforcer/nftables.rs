@@ -37,6 +37,11 @@ impl Nftables {
             ..Self::default()
         }
     }
+
+    /// Forgets what it knows from before; the rules stay.
+    pub(super) fn forget(&mut self) {
+        self.memory = Box::default();
+    }
 }
 
 impl Enforcer for Nftables {

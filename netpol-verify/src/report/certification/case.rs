@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Trait, settling::Settled};
+use super::{Moment, MomentKind, Trait, settling::Settled};
 use crate::{
     finding::{Expected, JudgedAttempt, Observed, Path, Verdict},
     net::{Family, Protocol},
@@ -43,6 +43,9 @@ pub struct Cell {
 pub struct Proof {
     /// At which step of the case, from 1.
     pub step: usize,
+    /// What happened at that moment, where the attempt was wrong only then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moment: Option<MomentKind>,
     /// The attempt.
     pub attempt: JudgedAttempt,
     /// The two pods and the policies that select one of them, as YAML for `kubectl apply -f -`.
@@ -81,6 +84,9 @@ pub struct CaseResult {
     /// How long its changes took to be enforced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<Settled>,
+    /// What was seen while pods started and enforcers restarted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moments: Vec<Moment>,
     /// What in it could not be done or told, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
@@ -113,6 +119,7 @@ impl CaseResult {
             doubt: None,
             traits: Vec::new(),
             settled: Vec::new(),
+            moments: Vec::new(),
             remarks: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CaseResult, CaseVerdict, Feature, Settling, Trait};
+use super::{CaseResult, CaseVerdict, Feature, Moments, Settling, Trait};
 use crate::{
     net::Family,
     report::{Environment, Losses, Problem, RunVerdict, Summary, Tool, VERSION},
@@ -42,6 +42,8 @@ pub struct Certification {
     pub fingerprint: Vec<Trait>,
     /// How long changes took to be enforced.
     pub settling: Settling,
+    /// What packets did while pods started and enforcers restarted.
+    pub moments: Moments,
     /// Records that were lost.
     pub losses: Losses,
     /// Where it ran.
@@ -161,6 +163,7 @@ impl Certification {
             suites,
             features: Feature::all(&cases),
             settling: Settling::of(cases.iter().flat_map(|case| &case.settled)),
+            moments: Moments::of(cases.iter().flat_map(|case| &case.moments)),
             cases,
             refused,
             fingerprint,

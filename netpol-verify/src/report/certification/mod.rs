@@ -7,6 +7,7 @@ mod document;
 mod feature;
 mod feature_cell;
 mod fingerprint;
+mod moment;
 mod settling;
 mod table;
 #[cfg(test)]
@@ -18,5 +19,6 @@ pub use difference::{Difference, difference_table};
 pub use document::{CERTIFICATION, CaseCounts, Certification, CertificationFacts, Refused, SuiteResult};
 pub use feature::Feature;
 pub use fingerprint::Trait;
+pub use moment::{Moment, MomentKind, MomentSummary, Moments};
 pub use settling::{Edge, Percentiles, Settled, Settling};
 pub use table::certification_table;

@@ -133,7 +133,13 @@ fn failures(run: &Certification, style: Style) -> String {
         );
         text.push_str(&wrapped(&counts, "  ", style.width));
         if let Some(proof) = &case.proof {
-            let line = format!("step {}: {}", proof.step, escape_to(&words(&proof.attempt), 400));
+            let moment = proof.moment.map(|moment| format!(", {}", moment.words()));
+            let line = format!(
+                "step {}{}: {}",
+                proof.step,
+                moment.unwrap_or_default(),
+                escape_to(&words(&proof.attempt), 400)
+            );
             text.push_str(&wrapped(&line, "      ", style.width));
         }
     }
@@ -204,6 +210,14 @@ fn likeness(run: &Certification, style: Style) -> String {
             "changes after which some path was not as it must be when the settle budget was spent: {}",
             settling.unsettled
         ));
+    }
+    for (what, seen) in [
+        ("pods that start", run.moments.start_up),
+        ("restarts of the enforcer", run.moments.restart),
+    ] {
+        if let Some(words) = seen.words() {
+            lines.push(format!("{what}: {words}"));
+        }
     }
     block("What it is like (no fault in itself):", &lines, style)
 }

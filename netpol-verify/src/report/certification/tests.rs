@@ -58,6 +58,7 @@ fn case(
         case.count(&one);
         if verdict.is_violation() && case.proof.is_none() {
             case.proof = Some(Proof {
+                moment: None,
                 step: 1,
                 attempt: one,
                 manifest: "kind: NetworkPolicy\n".to_owned(),

@@ -171,9 +171,14 @@ impl Builder {
         for (index, name) in entry.delete.iter().enumerate() {
             delete.extend(self.named(name, now, &at.key("delete").index(index)));
         }
+        if entry.restart && !(apply.is_empty() && delete.is_empty()) {
+            let message = "cannot be told from the other changes of its step; give it a step of its own";
+            self.problems.push(at.key("restart").problem(message));
+        }
         let step = Step {
             apply,
             delete,
+            restart: entry.restart,
             expect: Expect::default(),
             place: at.place(),
         };

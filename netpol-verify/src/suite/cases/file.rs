@@ -57,6 +57,8 @@ pub(super) struct StepEntry {
     pub(super) apply: Vec<Value>,
     #[serde(default)]
     pub(super) delete: Vec<String>,
+    #[serde(default)]
+    pub(super) restart: bool,
     pub(super) expect: ExpectEntry,
 }
 

@@ -56,10 +56,20 @@ pub struct Step {
     pub apply: Vec<Object>,
     /// What is deleted after that.
     pub delete: Vec<ObjectKey>,
+    /// Whether whoever enforces is started anew; nothing else changes then.
+    pub restart: bool,
     /// What must hold then.
     pub expect: Expect,
     /// Where it is written.
     pub place: Place,
+}
+
+impl Case {
+    /// Whether whoever enforces is started anew in it.
+    #[must_use]
+    pub fn restarts(&self) -> bool {
+        self.steps.iter().any(|step| step.restart)
+    }
 }
 
 impl Suite {

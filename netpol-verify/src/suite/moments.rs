@@ -1,0 +1,238 @@
+//! What is seen in a moment that no settle budget excuses: the start of a pod, and the restart of whoever enforces.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::rounds::key;
+use crate::{
+    cluster::{Object, ObjectKey, Snapshot},
+    finding::{JudgedAttempt, Verdict},
+    report::{Moment, MomentKind, MomentSummary},
+};
+
+/// Looks on while a moment lasts.
+#[derive(Debug)]
+pub(super) struct Watch {
+    kind: MomentKind,
+    /// The pods that start; all paths are looked at in a restart.
+    pods: BTreeSet<String>,
+    attempts: u64,
+    paths: BTreeMap<String, Path>,
+    /// Once it is over: of how many paths nothing could be told while it lasted.
+    unknown: Option<u64>,
+}
+
+/// What a path did.
+#[derive(Debug, Default)]
+struct Path {
+    told: bool,
+    wrong: Option<Wrong>,
+}
+
+#[derive(Debug)]
+struct Wrong {
+    first: JudgedAttempt,
+    last: Duration,
+}
+
+impl Watch {
+    /// Looks on while whoever enforces is started anew.
+    pub(super) fn of_restart() -> Self {
+        Self::new(MomentKind::Restart, BTreeSet::new())
+    }
+
+    /// Looks on while pods start, where nothing else changes: what denies them was in force before. Administrators may deny by
+    /// who the other side is, which is learnt only when it is there.
+    pub(super) fn of_start(before: &Snapshot, gone: &[ObjectKey], objects: &[Object]) -> Option<Self> {
+        let new = objects.iter().map(|object| match object {
+            Object::Pod(pod) if before.pod(&pod.name).is_none() => Some(pod.name.to_string()),
+            _ => None,
+        });
+        let pods: BTreeSet<String> = new.collect::<Option<_>>()?;
+        (gone.is_empty() && !pods.is_empty() && before.admin.is_empty())
+            .then(|| Self::new(MomentKind::StartUp, pods))
+    }
+
+    fn new(kind: MomentKind, pods: BTreeSet<String>) -> Self {
+        Self {
+            kind,
+            pods,
+            attempts: 0,
+            paths: BTreeMap::new(),
+            unknown: None,
+        }
+    }
+
+    /// Takes what a round of probes gave, so long after the moment began.
+    pub(super) fn see(&mut self, attempts: &[JudgedAttempt], at: Duration) {
+        for attempt in attempts {
+            let is_ours = match self.kind {
+                MomentKind::Restart => true,
+                MomentKind::StartUp => self.pods.contains(&attempt.from) || self.pods.contains(&attempt.to),
+            };
+            if !is_ours {
+                continue;
+            }
+            self.attempts += 1;
+            let path = self.paths.entry(key(attempt)).or_default();
+            path.told |= attempt.verdict != Verdict::Inconclusive;
+            let is_wrong = match self.kind {
+                MomentKind::Restart => attempt.verdict.is_violation(),
+                // What a pod may do may follow its start.
+                MomentKind::StartUp => attempt.verdict == Verdict::Leak,
+            };
+            if is_wrong {
+                let wrong = path.wrong.get_or_insert_with(|| Wrong {
+                    first: attempt.clone(),
+                    last: at,
+                });
+                wrong.last = at;
+            }
+        }
+    }
+
+    /// It is over: what is seen from now on tells only how long it was wrong.
+    pub(super) fn is_over(&mut self) {
+        self.unknown = Some(self.untold());
+    }
+
+    fn untold(&self) -> u64 {
+        self.paths.values().filter(|path| !path.told).count() as u64
+    }
+
+    /// What it came to, and the attempts that were wrong for a while only: what is wrong in the end too is counted there.
+    pub(super) fn end(self, step: usize, end: &[JudgedAttempt]) -> (Moment, Vec<JudgedAttempt>) {
+        let still_wrong: BTreeSet<String> = end
+            .iter()
+            .filter(|attempt| attempt.verdict.is_violation())
+            .map(key)
+            .collect();
+        let mut seen = MomentSummary {
+            moments: 1,
+            attempts: self.attempts,
+            unknown: self.unknown.unwrap_or_else(|| self.untold()),
+            ..MomentSummary::default()
+        };
+        let mut wrong = Vec::new();
+        for (name, path) in self.paths {
+            let Some(found) = path.wrong else { continue };
+            match found.first.verdict {
+                Verdict::Leak => seen.leaks += 1,
+                _ => seen.overblocks += 1,
+            }
+            let micros = u64::try_from(found.last.as_micros()).unwrap_or(u64::MAX);
+            seen.last_wrong_micros = seen.last_wrong_micros.max(Some(micros));
+            if !still_wrong.contains(&name) {
+                wrong.push(found.first);
+            }
+        }
+        let moment = Moment {
+            step,
+            kind: self.kind,
+            seen,
+        };
+        (moment, wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Watch;
+    use crate::{
+        cluster::{ClusterState, Loaded, Object},
+        finding::{Expected, JudgedAttempt, Observed, Path, Verdict},
+        net::{Family, Protocol},
+    };
+
+    const OLD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: old, namespace: x}}";
+    const NEW: &str = "{apiVersion: v1, kind: Pod, metadata: {name: new, namespace: x}}";
+    const POLICY: &str = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: x}, spec: {podSelector: {}}}";
+    const ADMIN: &str = "{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {name: n}, spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{namespaces: {}}]}]}}";
+
+    fn objects(texts: &[&str]) -> Vec<Object> {
+        let read = |text: &&str| Loaded::from_text(text, std::path::Path::new("-")).objects;
+        texts.iter().flat_map(read).collect()
+    }
+
+    fn attempt(to: &str, verdict: Verdict) -> JudgedAttempt {
+        JudgedAttempt {
+            stage: String::new(),
+            from: "x/old".to_owned(),
+            to: to.to_owned(),
+            protocol: Protocol::Tcp,
+            port: 80,
+            family: Family::Ipv4,
+            path: Path::SameNode,
+            expected: Expected::Deny,
+            by: Vec::new(),
+            observed: Observed::Delivered,
+            reason: None,
+            drop_kind: None,
+            only_retransmission: false,
+            verdict,
+            latency_micros: None,
+        }
+    }
+
+    fn of_start(before: &[&str], objects_then: &[&str]) -> Option<Watch> {
+        let mut state = ClusterState::default();
+        state.apply(objects(before));
+        Watch::of_start(&state.snapshot(), &[], &objects(objects_then))
+    }
+
+    #[test]
+    fn only_pods_that_come_alone_and_where_nobody_denies_by_peers_must_be_closed_at_once() {
+        assert!(of_start(&[OLD, POLICY], &[NEW]).is_some());
+        assert!(
+            of_start(&[OLD], &[NEW, POLICY]).is_none(),
+            "the policy may take its time"
+        );
+        assert!(of_start(&[OLD, POLICY], &[OLD]).is_none(), "nobody starts");
+        assert!(
+            of_start(&[OLD, ADMIN], &[NEW]).is_none(),
+            "who is denied is learnt when it comes"
+        );
+        let gone = objects(&[OLD]).iter().map(Object::key).collect::<Vec<_>>();
+        let state = ClusterState::default();
+        assert!(Watch::of_start(&state.snapshot(), &gone, &objects(&[NEW])).is_none());
+    }
+
+    #[test]
+    fn a_start_counts_leaks_of_its_pods_and_a_restart_every_violation() {
+        let ms = Duration::from_millis;
+        let mut start = of_start(&[OLD, POLICY], &[NEW]).unwrap();
+        start.see(
+            &[attempt("x/new", Verdict::Leak), attempt("x/other", Verdict::Leak)],
+            ms(3),
+        );
+        start.see(&[attempt("x/new", Verdict::Overblock)], ms(5));
+        let (moment, wrong) = start.end(2, &[attempt("x/new", Verdict::Enforced)]);
+        assert_eq!(
+            (moment.seen.attempts, moment.seen.leaks, moment.seen.overblocks),
+            (2, 1, 0)
+        );
+        assert_eq!(moment.seen.last_wrong_micros, Some(3000));
+        assert_eq!(wrong.len(), 1);
+
+        let mut restart = Watch::of_restart();
+        let untold = attempt("x/c", Verdict::Inconclusive);
+        restart.see(
+            &[
+                attempt("x/a", Verdict::Leak),
+                attempt("x/b", Verdict::Overblock),
+                untold,
+            ],
+            ms(1),
+        );
+        restart.is_over();
+        restart.see(&[attempt("x/c", Verdict::Enforced)], ms(2));
+        let (moment, wrong) = restart.end(2, &[attempt("x/a", Verdict::Leak)]);
+        let seen = moment.seen;
+        assert_eq!((seen.leaks, seen.overblocks, seen.unknown), (1, 1, 1));
+        assert_eq!(wrong.len(), 1, "what is wrong in the end is counted there");
+    }
+}

@@ -1,0 +1,145 @@
+//! `certify --lab` while enforcers restart and pods start: what was in force must go on to be.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use anyhow::{Context as _, Result};
+use netpol_verify::report::{CaseVerdict, Certification, MomentKind, MomentSummary};
+use netpol_verify_tests::{Npv, Ran, as_root};
+
+/// The cases that restart somebody, and the one in which a pod starts.
+const MOMENTS: &str = "certify --lab --suite own --filter restart --filter start-up -o json";
+
+fn certification(ran: &Ran) -> Result<Certification> {
+    serde_json::from_str(&ran.out).with_context(|| ran.err.clone())
+}
+
+fn failed(run: &Certification) -> Vec<&str> {
+    let failed = run
+        .cases
+        .iter()
+        .filter(|case| case.verdict == CaseVerdict::Failed);
+    failed.map(|case| case.id.as_str()).collect()
+}
+
+/// Everything that is wrong in such moments.
+fn wrong(seen: MomentSummary) -> u64 {
+    seen.leaks + seen.overblocks + seen.unknown
+}
+
+#[test]
+fn no_enforcer_that_is_right_opens_or_closes_anything_while_it_restarts() -> Result<()> {
+    if !as_root() {
+        return Ok(());
+    }
+    let program = concat!(
+        "--enforcer exec:",
+        env!("CARGO_MANIFEST_DIR"),
+        "/../deploy/examples/enforcer.py"
+    );
+    for (enforcer, wiring) in [
+        ("--enforcer nftables", "bridge"),
+        ("--enforcer ipset", "routed"),
+        ("--enforcer tc", "bridge"),
+        (program, "routed"),
+    ] {
+        let ran = Npv::new(&format!("{MOMENTS} {enforcer} --wiring {wiring}"))?
+            .run()?
+            .expect(0)?;
+        let run = certification(&ran)?;
+        let (restart, start_up) = (run.moments.restart, run.moments.start_up);
+        assert_eq!((restart.moments, start_up.moments), (4, 1), "{enforcer}");
+        assert_eq!((wrong(restart), wrong(start_up)), (0, 0), "{enforcer}");
+        // Each restart is looked at before it, at its start and when it has caught up, and the matrix has 576 paths.
+        assert!(restart.attempts >= 4 * 3 * 576, "{enforcer}: {restart:?}");
+        assert!(start_up.attempts >= 128, "{enforcer}: {start_up:?}");
+        ran.nothing_left()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_an_agent_gets_wrong_at_its_start_or_a_pods_is_a_finding_that_no_budget_excuses() -> Result<()> {
+    if !as_root() {
+        return Ok(());
+    }
+    for (fault, cases) in [
+        (
+            "hooks-detached-at-agent-start",
+            &["OWN-134", "OWN-135", "OWN-136", "OWN-137"][..],
+        ),
+        ("restart-drops-allowed", &["OWN-135", "OWN-136", "OWN-137"]),
+        ("start-wipes-peers", &["OWN-135", "OWN-136"]),
+        ("startup-fail-open", &["OWN-138"]),
+    ] {
+        let ran = Npv::new(&format!("{MOMENTS} --fault {fault} --settle 5"))?
+            .run()?
+            .expect(1)?;
+        let run = certification(&ran)?;
+        assert_eq!(failed(&run), cases, "{fault}");
+        let (leaks, overblocks) = match fault {
+            "startup-fail-open" => (run.moments.start_up.leaks, 0),
+            _ => (run.moments.restart.leaks, run.moments.restart.overblocks),
+        };
+        assert_eq!(
+            leaks > 0,
+            fault.contains("open") || fault.contains("detached"),
+            "{fault}"
+        );
+        assert_eq!(
+            overblocks > 0,
+            fault.contains("drops") || fault.contains("wipes"),
+            "{fault}"
+        );
+        ran.nothing_left()?;
+    }
+    Ok(())
+}
+
+/// A program that enforces well, and takes its rules away for a moment when it starts: right before and right after.
+const CARELESS: &str = r#"#!/usr/bin/env python3
+import json, subprocess, sys, time
+
+inner = subprocess.Popen([ENFORCER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+first = True
+for line in sys.stdin:
+    if first:
+        for node in json.loads(line)["nodes"]:
+            subprocess.run(["ip", "netns", "exec", node["netns"].split("/")[-1], "nft", "delete table inet example_policy"],
+                           stderr=subprocess.DEVNULL)
+        time.sleep(1)
+        first = False
+    inner.stdin.write(line)
+    inner.stdin.flush()
+    print(inner.stdout.readline(), end="", flush=True)
+inner.stdin.close()
+inner.wait()
+"#;
+
+#[test]
+fn a_window_that_no_fault_of_ours_describes_is_seen_while_a_program_restarts() -> Result<()> {
+    if !as_root() {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("careless.py");
+    let enforcer = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples/enforcer.py");
+    fs::write(&program, CARELESS.replace("ENFORCER", &format!("{enforcer:?}")))?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    let words = format!(
+        "certify --lab --suite own --filter OWN-134 -o json --enforcer exec:{}",
+        program.display()
+    );
+    let ran = Npv::new(&words)?.run()?.expect(1)?;
+    let run = certification(&ran)?;
+    assert_eq!(failed(&run), ["OWN-134"]);
+    assert!(run.moments.restart.leaks > 0, "{:?}", run.moments);
+    assert!(run.moments.restart.last_wrong_micros.is_some());
+    let proof = run
+        .cases
+        .first()
+        .and_then(|case| case.proof.as_ref())
+        .context("a proof")?;
+    assert_eq!(proof.moment, Some(MomentKind::Restart));
+    ran.nothing_left()?;
+    Ok(())
+}
