@@ -38,6 +38,12 @@ pub(super) async fn ask(from: &Netns, to: IpAddr, patience: Duration) -> Reach {
     let began = Clock.now();
     let mut due = Duration::ZERO;
     loop {
+        // What came is looked at before the time: a machine that stood still has lost nothing.
+        while let Some(packet) = receive(&socket) {
+            if let Some(reach) = read(&packet, to, id) {
+                return reach;
+            }
+        }
         let waited = Clock.now().since(began);
         if waited >= patience {
             return Reach::Silent;
@@ -50,11 +56,6 @@ pub(super) async fn ask(from: &Netns, to: IpAddr, patience: Duration) -> Reach {
                     return Reach::Rejected(error.desc().to_owned());
                 }
                 Err(error) => return Reach::Unable(error.to_string()),
-            }
-        }
-        while let Some(packet) = receive(&socket) {
-            if let Some(reach) = read(&packet, to, id) {
-                return reach;
             }
         }
         sleep(POLL).await;

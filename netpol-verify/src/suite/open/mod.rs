@@ -98,7 +98,7 @@ async fn by_sockets<S: Scene>(
     let mut egress = Established::open(&pairs).await;
     let echo = Question::echo(&pairs).await;
     let mut own_node = OwnNode::before(sockets).await;
-    let other_node = Question::other_node(&sockets.from_nodes(false)).await;
+    let other_node = Question::other_node(&sockets.by_nodes(false)).await;
     let to_own_node = Question::to_own_node(&to_own_node).await;
     let own_service = Question::own_service(&itself, &ground.service()).await;
     let itself = Question::itself(&itself).await;

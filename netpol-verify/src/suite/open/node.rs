@@ -36,7 +36,7 @@ pub(super) struct OwnNode {
 impl OwnNode {
     /// Asks when nothing is denied.
     pub(super) async fn before(sockets: &Sockets) -> Self {
-        let pairs = sockets.from_nodes(true);
+        let pairs = sockets.by_nodes(true);
         Self {
             question: Question::by_connecting(OWN, NO_POD, &pairs).await,
             node: sockets.own_node().to_owned(),

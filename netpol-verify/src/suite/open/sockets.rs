@@ -94,7 +94,7 @@ impl Sockets {
     }
 
     /// The server's own node as its client, or each of the others.
-    pub(super) fn from_nodes(&self, own: bool) -> Vec<Pair> {
+    pub(super) fn by_nodes(&self, own: bool) -> Vec<Pair> {
         let pairs = self.server().flat_map(|(server, address)| {
             let nodes = self.nodes.iter();
             let meant = nodes.filter(move |node| (node.name == server.node) == own);
