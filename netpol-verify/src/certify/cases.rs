@@ -35,7 +35,8 @@ pub(super) async fn cases_of(
     progress: &dyn Fn(&str),
 ) -> Result<(Certification, Record), CertifyError> {
     let cni = setting.cni.unwrap_or_else(|| "of unknown make".to_owned());
-    let (chosen, not_asked) = cases.chosen()?;
+    let chosen = cases.chosen()?;
+    let not_asked = cases.selection.of(&cases.suites)?.len() - chosen.len();
     let (chosen, in_the_lab): (Vec<_>, Vec<_>) = chosen
         .into_iter()
         .partition(|(_, case)| only_in_the_lab(case).is_none());

@@ -87,15 +87,14 @@ pub struct Cases {
 }
 
 impl Cases {
-    /// Those that are played, and how many are not, since nobody asked for restarts.
-    pub(super) fn chosen(&self) -> Result<(Vec<(&Suite, &Case)>, usize), CertifyError> {
+    /// Those that are played: without those that restart somebody, where nobody asked for that.
+    pub(super) fn chosen(&self) -> Result<Vec<(&Suite, &Case)>, CertifyError> {
         let mut chosen = self.selection.of(&self.suites)?;
-        let all = chosen.len();
         chosen.retain(|(_, case)| self.disruptive.is_some() || !case.restarts());
-        match chosen.len() {
-            0 => Err(CertifyError::OnlyDisruptive),
-            left => Ok((chosen, all - left)),
+        if chosen.is_empty() {
+            return Err(CertifyError::OnlyDisruptive);
         }
+        Ok(chosen)
     }
 }
 

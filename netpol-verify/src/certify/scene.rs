@@ -19,7 +19,7 @@ use crate::{
     cluster::{ClusterState, Object, ObjectKey, ObjectName, Pod},
     finding::JudgedAttempt,
     net::Clock,
-    suite::{Changed, ProbePattern, Restarted, Scene, ScenePatience, attempts, pick},
+    suite::{Changed, ProbePattern, Restarted, Scene, ScenePatience, Sockets, attempts, pick},
 };
 
 /// Between two rounds.
@@ -257,6 +257,13 @@ impl Scene for ClusterScene<'_> {
         let all_between_pods = patterns.iter().all(ProbePattern::is_between_pods);
         (!all_between_pods)
             .then(|| "Services, node ports and the outside are asked about in the lab only".to_owned())
+    }
+
+    fn sockets(&self) -> Result<Sockets, String> {
+        Err(
+            "sensors send and record first packets; this takes sockets in the pods, as the lab has them"
+                .to_owned(),
+        )
     }
 
     async fn rest(&mut self, pause: Duration) -> Result<(), CertifyError> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    open::Sockets,
     pairs::{attempts, pick},
     scenario::ProbePattern,
     scene::{Changed, Restarted, Scene, ScenePatience},
@@ -75,6 +76,10 @@ impl Scene for LabScene {
 
     fn unasked(&self, _: &[ProbePattern]) -> Option<String> {
         None
+    }
+
+    fn sockets(&self) -> Result<Sockets, String> {
+        Ok(Sockets::of(self.stand.cluster()))
     }
 
     async fn rest(&mut self, pause: Duration) -> Result<(), StandError> {

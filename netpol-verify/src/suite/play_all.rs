@@ -4,12 +4,13 @@ use jiff::Timestamp;
 
 use super::{
     cases::{Case, Suite},
+    open::ask_open,
     player::{Played, Player},
     record::{Record, RecordError},
     scene::Scene,
 };
 use crate::report::{
-    CaseResult, CaseVerdict, Certification, CertificationFacts, Environment, Losses, Refused,
+    CaseResult, CaseVerdict, Certification, CertificationFacts, Environment, Losses, Refused, Trait,
 };
 
 /// What came of all.
@@ -19,11 +20,13 @@ pub struct Results {
     pub cases: Vec<CaseResult>,
     /// Those that could not be.
     pub refused: Vec<Refused>,
+    /// What was asked where the API leaves it open.
+    pub open: Vec<Trait>,
     /// For people.
     pub notes: Vec<String>,
 }
 
-/// Plays every case on a scene.
+/// Plays every case on a scene, and asks what the API leaves open.
 ///
 /// # Errors
 /// Nothing can be played on the scene any more, or results cannot be kept.
@@ -67,6 +70,12 @@ where
             Played::Refused(refused) => results.refused.push(refused),
         }
     }
+    if !chosen.is_empty() {
+        progress("asking what the API leaves open");
+        let open = ask_open(scene, &mut player.learnt).await?;
+        results.open = open.traits;
+        results.cases.extend(open.violation);
+    }
     if taken > 0 {
         results.notes.push(format!(
             "{taken} cases are from the interrupted run that this one went on with"
@@ -99,6 +108,7 @@ impl Results {
             suites: titled.collect(),
             cases: self.cases,
             refused: self.refused,
+            open: self.open,
             losses,
             environment,
             problems: Vec::new(),

@@ -30,7 +30,7 @@ pub enum Played {
 /// Plays cases on a scene, and learns how fast its enforcer is.
 #[derive(Debug, Default)]
 pub struct Player {
-    learnt: Learnt,
+    pub(super) learnt: Learnt,
     /// What paths were required to do at the end of the case before.
     required: Required,
 }

@@ -6,7 +6,7 @@ use crate::{
     cluster::{ClusterState, Object, ObjectKey},
     finding::JudgedAttempt,
     net::KernelTime,
-    suite::ProbePattern,
+    suite::{ProbePattern, Sockets},
 };
 
 /// A place where cases can be played. Names in what it is given and gives back are those of the suite.
@@ -38,6 +38,9 @@ pub trait Scene {
 
     /// Why some of these paths cannot be asked about here: a case that needs them is not played. Nothing, where all can.
     fn unasked(&self, patterns: &[ProbePattern]) -> Option<String>;
+
+    /// Where real sockets can be opened in the suite's pods and their nodes; or why they cannot.
+    fn sockets(&self) -> Result<Sockets, String>;
 
     /// Lets some time pass.
     fn rest(&mut self, pause: Duration) -> impl Future<Output = Result<(), Self::Error>>;

@@ -49,6 +49,8 @@ mod lab_guide;
 mod lab_input;
 // Killed and interrupted runs leave nothing.
 mod lab_killed;
+// What the API leaves open, asked on purpose: open connections, ICMP, nodes, a pod to itself, blocks of pods' addresses.
+mod lab_open;
 // Enforcers that anyone brings, good and bad.
 mod lab_program;
 // The playground: up, apply, verify, delete, down, in the right and the wrong order.

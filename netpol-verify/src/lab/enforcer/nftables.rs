@@ -40,7 +40,7 @@ impl Nftables {
 
     /// Forgets what it knows from before; the rules stay.
     pub(super) fn forget(&mut self) {
-        self.memory = Box::default();
+        *self.memory = Memory::default();
     }
 }
 

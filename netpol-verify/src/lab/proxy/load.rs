@@ -1,6 +1,6 @@
 //! Loads the rules of Services into the nodes, and keeps them as the Services are.
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, env, fs, io, path::PathBuf, process::Command};
 
 use super::{error::ProxyError, plan, render};
 use crate::lab::{Netns, NetnsError, World, enforcer::said};
@@ -28,6 +28,13 @@ impl Proxy {
             loaded: BTreeMap::new(),
             inherited: true,
         }
+    }
+
+    /// Whether Services can be translated on this machine.
+    #[must_use]
+    pub fn is_possible() -> bool {
+        let path = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&path).any(|folder| folder.join("nft").is_file())
     }
 
     /// Makes the nodes translate what the world's Services say. A node whose rules stay the same is not touched.

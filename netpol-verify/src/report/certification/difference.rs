@@ -72,9 +72,14 @@ const fn violations(case: &CaseResult) -> (u64, u64) {
     (case.summary.leak, case.summary.overblock)
 }
 
-/// The kinds of answers, without their numbers, which differ from run to run.
+/// The kinds of answers, without their numbers, which differ from run to run; where there is none, why not.
 fn manner(one: &Trait) -> String {
-    let answers: Vec<&str> = one.answers.keys().map(String::as_str).collect();
+    let told = if one.answers.is_empty() {
+        &one.untold
+    } else {
+        &one.answers
+    };
+    let answers: Vec<&str> = told.keys().map(String::as_str).collect();
     answers.join(", ")
 }
 

@@ -13,8 +13,12 @@ use crate::finding::{Expected, JudgedAttempt, Observed, Verdict};
 pub struct Trait {
     /// What is open, in the words of the rule that leaves it so; or `denied traffic`.
     pub question: String,
-    /// How often packets did what: `dropped`, `rejected`, `delivered`, `unanswered`, `reply lost`.
+    /// How often packets did what: `dropped`, `rejected`, `delivered`, `unanswered`, `reply lost`; what was asked on purpose
+    /// answers in words of its own, each with its evidence.
     pub answers: BTreeMap<String, u64>,
+    /// Why some of it was not asked or cannot be told, and how often.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub untold: BTreeMap<String, u64>,
 }
 
 /// How denied traffic is stopped is asked of every CNI.
@@ -41,6 +45,7 @@ impl Trait {
         Some(Self {
             question,
             answers: [(answer, 1)].into(),
+            untold: BTreeMap::new(),
         })
     }
 
@@ -48,10 +53,8 @@ impl Trait {
     pub(super) fn add(all: &mut Vec<Self>, one: &Self) {
         match all.iter_mut().find(|known| known.question == one.question) {
             Some(known) => {
-                for (answer, count) in &one.answers {
-                    let sum = known.answers.entry(answer.clone()).or_default();
-                    *sum = sum.saturating_add(*count);
-                }
+                sum(&mut known.answers, &one.answers);
+                sum(&mut known.untold, &one.untold);
             }
             None => all.push(one.clone()),
         }
@@ -60,15 +63,27 @@ impl Trait {
     /// `denied traffic is dropped: NETFILTER_DROP … (120)`.
     #[must_use]
     pub fn words(&self) -> String {
-        let mut answers: Vec<_> = self.answers.iter().collect();
-        answers.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let words: Vec<String> = answers
-            .into_iter()
-            .map(|(answer, count)| format!("{answer} ({count})"))
-            .collect();
+        let all = [counted(&self.answers), counted(&self.untold)]
+            .concat()
+            .join(", ");
         match self.question.as_str() {
-            DENIED => format!("{DENIED} {}", words.join(", ")),
-            question => format!("{question}: {}", words.join(", ")),
+            DENIED => format!("{DENIED} {all}"),
+            question => format!("{question}: {all}"),
         }
     }
+}
+
+fn sum(known: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
+    for (text, count) in more {
+        let sum = known.entry(text.clone()).or_default();
+        *sum = sum.saturating_add(*count);
+    }
+}
+
+/// Each with its count, the most frequent first.
+fn counted(texts: &BTreeMap<String, u64>) -> Vec<String> {
+    let mut texts: Vec<_> = texts.iter().collect();
+    texts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let words = texts.into_iter().map(|(text, count)| format!("{text} ({count})"));
+    words.collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     CaseResult, CaseVerdict, Certification, CertificationFacts, Difference, Edge, Percentiles, Proof,
-    Refused, Settled, certification_table, conformance_report, difference_table,
+    Refused, Settled, Trait, certification_table, conformance_report, difference_table,
 };
 use crate::{
     finding::{DropKind, Expected, JudgedAttempt, Observed, Path, Verdict},
@@ -77,6 +77,18 @@ fn certification(cases: Vec<CaseResult>, refused: Vec<Refused>) -> Certification
         ],
         cases,
         refused,
+        open: vec![
+            Trait {
+                question: "ICMP echo between pods that a policy parts (R25)".to_owned(),
+                answers: [("passes: echo reply [IPv6]".to_owned(), 2)].into(),
+                untold: [("not told: no answer without a policy either [IPv4]".to_owned(), 2)].into(),
+            },
+            Trait {
+                question: "another node to a pod whose ingress is denied".to_owned(),
+                answers: BTreeMap::new(),
+                untold: [("not asked: there is one node only".to_owned(), 1)].into(),
+            },
+        ],
         losses: Losses::default(),
         environment: Environment {
             kernel: "6.18.0".to_owned(),
@@ -244,6 +256,18 @@ fn what_changed_between_two_is_said_and_only_that() {
     assert!(Difference::between(&before, &now).is_empty());
     let text = difference_table(&before, &now, Style::plain());
     assert!(text.contains("Nothing changed"), "{text}");
+    let mut other = mixed();
+    let echo = other
+        .fingerprint
+        .iter_mut()
+        .find(|one| one.question.starts_with("ICMP"))
+        .unwrap();
+    echo.answers = [("dropped: no answer".to_owned(), 4)].into();
+    let text = difference_table(&before, &other, Style::plain());
+    assert!(
+        text.contains("passes: echo reply [IPv6] → dropped: no answer"),
+        "{text}"
+    );
     let fixed = case(
         "cyclonus",
         "CY-022",
