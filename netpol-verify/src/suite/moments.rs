@@ -151,7 +151,7 @@ mod tests {
     const OLD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: old, namespace: x}}";
     const NEW: &str = "{apiVersion: v1, kind: Pod, metadata: {name: new, namespace: x}}";
     const POLICY: &str = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: x}, spec: {podSelector: {}}}";
-    const ADMIN: &str = "{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {name: n}, spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{namespaces: {}}]}]}}";
+    const ADMIN: &str = "{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {name: nobody}, spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{namespaces: {}}]}]}}";
 
     fn objects(texts: &[&str]) -> Vec<Object> {
         let read = |text: &&str| Loaded::from_text(text, std::path::Path::new("-")).objects;
