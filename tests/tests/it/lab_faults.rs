@@ -17,16 +17,18 @@ use netpol_verify::{
     lab::{
         RuntimeDir, World,
         enforcer::EnforcerSpec,
-        fault::{Change, Effect, Fault, FaultClass, Prediction, Question, Shown},
+        fault::{Change, Effect, Fault, FaultClass, Prediction, Shown, is_left_open},
         literal::{Party, Reading, permits},
         topology::{Overlay, Plan, Plugins, VirtualCluster, Wiring},
     },
-    net::{Family, Protocol},
+    net::Protocol,
     report::RunVerdict,
     sensor::Tunnel,
     suite::{Attempt, Crafted, ProbePattern, Scenario, Stand, attempts, load},
 };
 use netpol_verify_tests::{Npv, as_root};
+
+use crate::lab_fault_paths::{patterns, question};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/faults");
 const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/shop");
@@ -62,38 +64,47 @@ const fn steps(change: Change) -> &'static [&'static str] {
     }
 }
 
-/// What an attempt must look like under a fault that has this effect on it.
-fn looks_as_predicted(one: &JudgedAttempt, effect: Option<Effect>) -> bool {
+/// What is predicted of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Predicted {
+    /// The specification leaves it open, and nobody is accused.
+    Open,
+    /// It is as it must be.
+    Right,
+    /// The fault touches it.
+    Wrong(Effect),
+}
+
+/// What an attempt must look like of which this is predicted.
+fn looks_as_predicted(one: &JudgedAttempt, predicted: Predicted) -> bool {
     let seen = (one.verdict, one.observed, one.only_retransmission);
-    match effect {
-        None => matches!(one.verdict, Verdict::Enforced | Verdict::Permitted),
-        Some(Effect::Leak) => seen == (Verdict::Leak, Observed::Delivered, false),
-        Some(Effect::LeakOnRetransmission { .. }) => seen == (Verdict::Leak, Observed::Delivered, true),
-        Some(Effect::Overblock) => seen == (Verdict::Overblock, Observed::Dropped, false),
-        Some(Effect::ReplyLost) => seen == (Verdict::Overblock, Observed::ReplyLost, false),
+    match predicted {
+        Predicted::Open => one.verdict == Verdict::Unspecified,
+        Predicted::Right => matches!(one.verdict, Verdict::Enforced | Verdict::Permitted),
+        Predicted::Wrong(Effect::Leak) => seen == (Verdict::Leak, Observed::Delivered, false),
+        Predicted::Wrong(Effect::LeakOnRetransmission { .. }) => {
+            seen == (Verdict::Leak, Observed::Delivered, true)
+        }
+        Predicted::Wrong(Effect::Overblock) => seen == (Verdict::Overblock, Observed::Dropped, false),
+        Predicted::Wrong(Effect::ReplyLost) => seen == (Verdict::Overblock, Observed::ReplyLost, false),
     }
 }
 
 /// What the fault makes of each attempt.
-fn predicted(
-    fault: Option<Fault>,
-    world: &World,
-    told: &[Snapshot],
-    asked: &[Attempt],
-) -> Vec<Option<Effect>> {
+fn predicted(fault: Option<Fault>, world: &World, told: &[Snapshot], asked: &[Attempt]) -> Vec<Predicted> {
     let prediction = fault.map(|fault| Prediction::new(fault, world, told));
     let of = |one: &Attempt| {
-        let question = Question {
-            from: &one.from,
-            to: &one.to,
-            family: Family::of(one.to_address),
-            protocol: one.protocol,
-            port: one.port,
-        };
+        let question = question(one);
+        if is_left_open(world, &question) {
+            return Predicted::Open;
+        }
+        let effect = prediction
+            .as_ref()
+            .and_then(|prediction| prediction.of(&question));
         // What has no answer has none to lose: only kernels answer here, and only to TCP. An ICMP error about a datagram
         // is no packet of the flow, and passes.
-        let effect = prediction.as_ref()?.of(&question);
-        effect.filter(|effect| one.protocol == Protocol::Tcp || *effect != Effect::ReplyLost)
+        let effect = effect.filter(|effect| one.protocol == Protocol::Tcp || *effect != Effect::ReplyLost);
+        effect.map_or(Predicted::Right, Predicted::Wrong)
     };
     asked.iter().map(of).collect()
 }
@@ -103,6 +114,7 @@ struct Range {
     stand: Stand,
     base: Vec<Object>,
     probes: Vec<ProbePattern>,
+    kind: EnforcerSpec,
     fault: Option<Fault>,
     /// What the enforcer was told since its start.
     told: Vec<Snapshot>,
@@ -124,7 +136,7 @@ struct Tally {
 }
 
 impl Range {
-    async fn build(scenario: &str, wiring: Wiring) -> Result<Self> {
+    async fn build(scenario: &str, wiring: Wiring, kind: EnforcerSpec) -> Result<Self> {
         let scenario = Scenario::load(scenario)?;
         let stages = scenario.stages.iter().flat_map(|stage| &stage.apply);
         let texts: Vec<_> = scenario.pods.iter().chain(stages).cloned().collect();
@@ -144,7 +156,8 @@ impl Range {
         Ok(Self {
             stand: Stand::new(cluster, state, enforcer).await?,
             base: loaded.objects,
-            probes: scenario.probes,
+            probes: [scenario.probes, patterns()?].concat(),
+            kind,
             fault: None,
             told: Vec::new(),
             was_wrong: false,
@@ -156,7 +169,7 @@ impl Range {
 
     /// Starts an enforcer anew; it knows nothing from before.
     async fn start(&mut self, fault: Option<Fault>) -> Result<()> {
-        let enforcer = EnforcerSpec::Nftables.build(fault, Duration::from_secs(10))?;
+        let enforcer = self.kind.build(fault, Duration::from_secs(10))?;
         self.stand.change_enforcer(enforcer);
         self.fault = fault;
         self.told.clear();
@@ -205,8 +218,9 @@ impl Range {
     async fn look(&mut self, when: &str) -> Result<()> {
         let world = self.stand.world();
         let asked = attempts(&world.snapshot, &self.probes);
-        let effects = predicted(self.fault, &world, &self.told, &asked);
-        let touched = effects.iter().flatten().count();
+        let predicted = predicted(self.fault, &world, &self.told, &asked);
+        let is_wrong = |one: &&Predicted| matches!(one, Predicted::Wrong(_));
+        let touched = predicted.iter().filter(is_wrong).count();
         let was_wrong = std::mem::replace(&mut self.was_wrong, touched > 0);
         if self.fault.is_some() && self.told.len() > 1 && touched == 0 && !was_wrong {
             return Ok(());
@@ -221,15 +235,21 @@ impl Range {
         );
         self.tally.attempts += judged.len();
         self.tally.touched += touched;
-        for (one, effect) in judged.iter().zip(effects) {
-            if !looks_as_predicted(one, effect) {
+        for (one, predicted) in judged.iter().zip(predicted) {
+            if !looks_as_predicted(one, predicted) {
                 self.tally.surprises += 1;
                 if self.tally.surprises <= 4 {
-                    println!("  {:?} {when}: {effect:?} was predicted, but {one:?}", self.fault);
+                    println!("  {:?} {when}: {predicted:?}, but {one:?}", self.fault);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The attempts between pods by their own addresses.
+    fn pairs(&self, world: &World) -> Vec<Attempt> {
+        let between = self.probes.iter().filter(|probe| probe.is_between_pods());
+        attempts(&world.snapshot, &between.cloned().collect::<Vec<_>>())
     }
 
     /// Makes an attempt by hand; `leaks` is what is predicted of it where the policies refuse it.
@@ -266,7 +286,7 @@ impl Range {
         self.answered += 1;
         let ports = 10_000 + 1000 * self.answered;
         let world = self.stand.world();
-        for (index, one) in attempts(&world.snapshot, &self.probes).into_iter().enumerate() {
+        for (index, one) in self.pairs(&world).into_iter().enumerate() {
             let port = ports + u16::try_from(index % 1000)?;
             let back = Attempt {
                 from: one.to.clone(),
@@ -301,7 +321,7 @@ impl Range {
             .fault
             .is_some_and(|fault| fault.shown() == Shown::ByForeignAddress);
         let world = self.stand.world();
-        let all = attempts(&world.snapshot, &self.probes);
+        let all = self.pairs(&world);
         let refused = all
             .iter()
             .filter(|one| matches!(reading(&world, one), Some(Reading::Refused { .. })));
@@ -334,7 +354,7 @@ impl Range {
         let unpacked = self.fault.is_some_and(|fault| fault.shown() == Shown::ByTunnel);
         let world = self.stand.world();
         let stranger: IpAddr = "10.244.77.7".parse()?;
-        for one in attempts(&world.snapshot, &self.probes) {
+        for one in self.pairs(&world) {
             let (Some(from), Some(to)) = (world.pod(&one.from), world.pod(&one.to)) else {
                 continue;
             };
@@ -457,10 +477,11 @@ fn objects(step: &str) -> Result<Vec<Object>> {
 }
 
 /// Plays the catalogue and gives what came of each fault; `NPV_FAULTS` names some of them.
-async fn catalogue(wiring: Wiring) -> Result<BTreeMap<&'static str, Tally>> {
+async fn catalogue(wiring: Wiring, kind: EnforcerSpec) -> Result<BTreeMap<&'static str, Tally>> {
     let wanted = std::env::var("NPV_FAULTS").unwrap_or_default();
-    let is_wanted = |fault: &Fault| wanted.is_empty() || wanted.split(',').any(|id| id == fault.id());
-    let mut range = Range::build(FOLDER, wiring).await?;
+    let is_named = |fault: &Fault| wanted.is_empty() || wanted.split(',').any(|id| id == fault.id());
+    let is_wanted = |fault: &Fault| is_named(fault) && kind.can_have(*fault);
+    let mut range = Range::build(FOLDER, wiring, kind.clone()).await?;
     let mut all = BTreeMap::new();
     // The correct enforcer first and last: no fault leaves anything behind.
     let right = range.play(None).await?;
@@ -469,7 +490,7 @@ async fn catalogue(wiring: Wiring) -> Result<BTreeMap<&'static str, Tally>> {
         let started = std::time::Instant::now();
         let tally = range.play(Some(fault)).await?;
         println!(
-            "fault {} class {:?} wiring {wiring} touched {} surprises {} attempts {} in {:?}",
+            "fault {} class {:?} enforcer {kind} wiring {wiring} touched {} surprises {} attempts {} in {:?}",
             fault.id(),
             fault.class(),
             tally.touched,
@@ -498,7 +519,7 @@ async fn every_fault_touches_what_it_must_and_nothing_else_on_bridges() -> Resul
     if !as_root() {
         return Ok(());
     }
-    let all = catalogue(BRIDGE).await?;
+    let all = catalogue(BRIDGE, EnforcerSpec::Nftables).await?;
     assert_eq!(not_caught(&all, &[]), Vec::<String>::new());
     Ok(())
 }
@@ -508,7 +529,7 @@ async fn every_fault_touches_what_it_must_and_nothing_else_routed() -> Result<()
     if !as_root() {
         return Ok(());
     }
-    let all = catalogue(Wiring::Routed).await?;
+    let all = catalogue(Wiring::Routed, EnforcerSpec::Nftables).await?;
     // Without bridges nothing goes past the rules by way of one,
     // and without an overlay nothing unpacks.
     let harmless = [

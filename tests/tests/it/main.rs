@@ -38,6 +38,8 @@ mod habits;
 mod lab_enforcers;
 // Every fault of the lab against the literal prediction of what it touches.
 mod lab_faults;
+// What the matrix of faults asks through Services, by nodes and of the outside.
+mod lab_fault_paths;
 // Cases through Services: translated by the lab, judged by the pod behind.
 mod lab_services;
 // Random policies against enforcers, right and wrong, and what is left of a violation.

@@ -273,11 +273,12 @@ async fn compare(world: &World, fault: Option<Fault>, limit: Duration) -> (usize
                     );
                     let effect = fault.and_then(|fault| {
                         let question = Question {
-                            from: &from.pod.name,
-                            to: &to.pod.name,
+                            from: Some(&from.pod.name),
+                            to: Some(&to.pod.name),
                             family,
                             protocol: Protocol::Tcp,
                             port,
+                            through: None,
                         };
                         Prediction::new(fault, world, &[]).of(&question)
                     });

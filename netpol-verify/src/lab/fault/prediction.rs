@@ -53,14 +53,9 @@ impl<'a> Prediction<'a> {
     pub fn new(fault: Fault, world: &'a World, told: &'a [Snapshot]) -> Self {
         let snapshot = &world.snapshot;
         let reread = match fault.how() {
-            How::Gates(_) | How::Engine(_) => None,
             How::Accepts(fault) => Some(fault.rewritten(snapshot)),
-            How::Ports(misreading) => Some(misreading.reread(snapshot)),
-            How::Peers(misreading) => Some(misreading.reread(snapshot)),
-            How::Selectors(misreading) => Some(misreading.reread(snapshot)),
-            How::Policies(misreading) => Some(misreading.reread(snapshot)),
-            How::Pods(misreading) => Some(misreading.reread(snapshot)),
             How::Memory(fault) => Some(fault.remembered(told, snapshot)),
+            how => how.misread(snapshot),
         };
         Self {
             fault,
@@ -81,6 +76,7 @@ impl<'a> Prediction<'a> {
             How::Gates(fault) => fault.made(&attempt, required),
             How::Accepts(fault) => fault.made(&attempt, required),
             How::Engine(fault) => fault.made(&attempt, required),
+            How::Services(fault) => fault.made(&attempt, required),
             How::Memory(fault) => fault.made(&attempt, required),
             How::Ports(_) | How::Peers(_) | How::Selectors(_) | How::Policies(_) | How::Pods(_) => {
                 attempt.required_as_reread().map(Made::Sides)
@@ -95,4 +91,10 @@ impl<'a> Prediction<'a> {
             },
         }
     }
+}
+
+/// Whether the specification leaves an attempt open, so that nobody can be wrong about it.
+#[must_use]
+pub fn is_left_open(world: &World, question: &Question<'_>) -> bool {
+    Attempt::of(world, &[], &world.snapshot, question).is_none_or(|attempt| attempt.required().is_none())
 }
