@@ -24,5 +24,5 @@ mod wrong;
 pub use attempt::{Question, Through};
 pub use entry::{Change, Fault, FaultClass, Harm, ParseFaultError, Shown};
 pub(crate) use memory::Memory;
-pub use prediction::{Effect, Prediction, is_left_open};
+pub use prediction::{Effect, Predicted, Prediction};
 pub(crate) use wrong::plans;
