@@ -17,21 +17,19 @@ use netpol_verify::{
     lab::{
         RuntimeDir, World,
         enforcer::EnforcerSpec,
-        fault::{Change, Effect, Fault, FaultClass, Predicted, Prediction, Shown},
+        fault::{Change, Effect, Fault, Predicted, Prediction, Shown},
         literal::{Party, Reading, permits},
         topology::{Overlay, Plan, Plugins, VirtualCluster, Wiring},
     },
     net::Protocol,
-    report::RunVerdict,
     sensor::Tunnel,
     suite::{Attempt, Crafted, Door, ProbePattern, Scenario, Stand, attempts, load},
 };
-use netpol_verify_tests::{Npv, as_root};
+use netpol_verify_tests::as_root;
 
 use crate::lab_fault_paths::{patterns, question};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/faults");
-const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/shop");
 const BRIDGE: Wiring = Wiring::Bridge {
     overlay: Overlay::Vxlan,
 };
@@ -239,7 +237,15 @@ impl Range {
             .iter()
             .filter(|one| matches!(one, Predicted::Wrong(_)))
             .count();
-        let judged = self.stand.probe(when, &rows).await?.attempts;
+        let mut judged = self.stand.probe(when, &rows).await?.attempts;
+        // The eyes come to a new pod's interface a moment after it does, and until then nothing is proven.
+        for _ in 0..10 {
+            if judged.iter().all(|one| one.verdict != Verdict::Inconclusive) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            judged = self.stand.probe(when, &rows).await?.attempts;
+        }
         ensure!(!judged.is_empty(), "nothing was probed");
         ensure!(
             judged.len() == asked.len(),
@@ -583,40 +589,5 @@ async fn every_fault_touches_what_it_must_and_nothing_else_by_tc_routed() -> Res
     }
     let all = catalogue(Wiring::Routed, EnforcerSpec::Tc).await?;
     assert_eq!(not_caught(&all, &[]), Vec::<String>::new());
-    Ok(())
-}
-
-#[test]
-fn the_flag_puts_the_fault_in_and_the_report_names_it() -> Result<()> {
-    if !as_root() {
-        return Ok(());
-    }
-    for fault in ["egress-unsupported", "startup-reply-lost", "except-ignored"] {
-        let ran = Npv::new("lab --cni enforcing -o json --scenario")?
-            .arg(SHOP)
-            .arg("--fault")
-            .arg(fault)
-            .run()?
-            .expect(1)
-            .with_context(|| fault.to_owned())?;
-        let run = ran.report()?;
-        assert_eq!(run.environment.fault.as_deref(), Some(fault));
-        assert_eq!(run.verdict, RunVerdict::PartiallyEnforced, "{fault}");
-        assert_eq!(run.summary.inconclusive, 0, "{fault}");
-        ran.nothing_left()?;
-    }
-    Ok(())
-}
-
-#[test]
-fn the_list_of_faults_names_each_under_its_class() -> Result<()> {
-    let ran = Npv::new("lab --list-faults")?.run()?.expect(0)?;
-    for fault in Fault::all() {
-        assert!(ran.out.contains(fault.id()), "{fault}");
-    }
-    assert_eq!(
-        ran.out.lines().count(),
-        Fault::all().count() + FaultClass::ALL.len()
-    );
     Ok(())
 }

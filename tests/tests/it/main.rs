@@ -36,6 +36,8 @@ mod folding;
 mod habits;
 // The lab's enforcers, each on every wiring: tiers, policies, what is left behind.
 mod lab_enforcers;
+// `--fault` and `--list-faults`.
+mod lab_fault_flag;
 // Every fault of the lab against the literal prediction of what it touches.
 mod lab_faults;
 // What the matrix of faults asks through Services, by nodes and of the outside.
