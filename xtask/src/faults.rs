@@ -17,11 +17,12 @@ pub(crate) struct Options {
     ids: Vec<String>,
 }
 
-/// What a line of a play says of a fault on one wiring.
+/// What a line of a play says of a fault in one enforcer on one wiring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Played {
     id: String,
     class: String,
+    enforcer: String,
     wiring: String,
     touched: usize,
     surprises: usize,
@@ -49,14 +50,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         |line| played.extend(read(line)),
     )?;
     println!(
-        "\n{:<32}{:<7}{:<9}{:>9}{:>10}",
-        "fault", "class", "wiring", "attempts", "touched"
+        "\n{:<32}{:<7}{:<10}{:<9}{:>9}{:>10}",
+        "fault", "class", "enforcer", "wiring", "attempts", "touched"
     );
     for one in &played {
         println!(
-            "{:<32}{:<7}{:<9}{:>9}{:>10}{}",
+            "{:<32}{:<7}{:<10}{:<9}{:>9}{:>10}{}",
             one.id,
             one.class,
+            one.enforcer,
             one.wiring,
             one.attempts,
             one.touched,
@@ -85,7 +87,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// How many faults of each class were caught, and how many were tried. A fault is caught where every attempt that it touches was
-/// named, on some wiring, and nothing else on any.
+/// named, by some enforcer on some wiring, and nothing else by any on any.
 fn by_class(played: &[Played]) -> BTreeMap<String, (usize, usize)> {
     let mut faults: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
     for one in played {
@@ -102,18 +104,22 @@ fn by_class(played: &[Played]) -> BTreeMap<String, (usize, usize)> {
     classes
 }
 
-/// `fault ID class C wiring W touched N surprises N attempts N …`, as the tests print it.
+/// `fault ID class C enforcer E wiring W touched N surprises N attempts N …`, as the tests print it. With one thread the test's own
+/// name may stand before it on the line.
 fn read(line: &str) -> Option<Played> {
-    let words: Vec<&str> = line.split_whitespace().collect();
+    let words: Vec<&str> = line
+        .split_whitespace()
+        .skip_while(|word| *word != "fault")
+        .collect();
     let after = |name: &str| {
         let at = words.iter().position(|word| *word == name)?;
         words.get(at + 1).copied()
     };
     let number = |name| after(name)?.parse().ok();
-    (words.first() == Some(&"fault")).then_some(())?;
     Some(Played {
         id: after("fault")?.to_owned(),
         class: after("class")?.to_owned(),
+        enforcer: after("enforcer")?.to_owned(),
         wiring: after("wiring")?.to_owned(),
         touched: number("touched")?,
         surprises: number("surprises")?,
@@ -128,13 +134,15 @@ mod tests {
     #[test]
     fn a_fault_counts_once_and_only_where_nothing_surprised() {
         let lines = [
-            "fault bridge-nf-off class E wiring bridge touched 7 surprises 0 attempts 9 in 1s",
-            "fault bridge-nf-off class E wiring routed touched 0 surprises 0 attempts 9 in 1s",
-            "fault sctp-open class E wiring bridge touched 3 surprises 1 attempts 9 in 1s",
+            "fault bridge-nf-off class E enforcer nftables wiring bridge touched 7 surprises 0 attempts 9 in 1s",
+            "fault bridge-nf-off class E enforcer nftables wiring routed touched 0 surprises 0 attempts 9 in 1s",
+            "fault sctp-open class E enforcer nftables wiring bridge touched 3 surprises 1 attempts 9 in 1s",
+            "test it::faults ... fault sctp-open class E enforcer tc wiring routed touched 3 surprises 0 attempts 9 in 1s",
             "test something ... ok",
         ];
         let played: Vec<_> = lines.iter().filter_map(|line| read(line)).collect();
-        assert_eq!(played.len(), 3);
+        assert_eq!(played.len(), 4);
+        assert_eq!(played[3].enforcer, "tc");
         assert_eq!(by_class(&played)["E"], (1, 2));
     }
 }

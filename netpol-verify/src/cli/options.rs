@@ -124,7 +124,7 @@ pub(super) struct LabRun {
     /// Who enforces, instead of the CNI's own: nftables, iptables with ipset, eBPF at the TC hooks, or a program of yours.
     #[arg(long, value_name = "none|nftables|ipset|tc|exec:PATH")]
     pub(super) enforcer: Option<EnforcerSpec>,
-    /// A known way to be wrong, put into the nftables enforcer on purpose.
+    /// A known way to be wrong, put into the enforcer on purpose: any into nftables; into ipset and tc those that misread.
     #[arg(long, value_name = "ID")]
     pub(super) fault: Option<Fault>,
     /// List the faults and what each does.

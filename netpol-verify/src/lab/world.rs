@@ -5,7 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::topology::{NodeNumber, pod_networks};
 use crate::cluster::{ObjectName, Pod, Snapshot};
+
+/// The bridge of nodes that reach each other by VXLAN.
+const TUNNELLED: &str = "cni0";
 
 /// A node: a network namespace with its own forwarding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,14 @@ pub struct LabNode {
 }
 
 impl LabNode {
+    /// The addresses of the node's ends of tunnels to others. Flannel gives them the networks of the node's pods, and what a node
+    /// masquerades leaves through them under these.
+    pub(super) fn tunnel_ends(&self) -> Vec<IpAddr> {
+        let number = NodeNumber::from_name(&self.name).filter(|_| self.bridge.as_deref() == Some(TUNNELLED));
+        let nets = number.map(pod_networks).into_iter().flatten();
+        nets.map(|net| net.network()).collect()
+    }
+
     /// The name that `ip netns exec` takes.
     #[must_use]
     pub fn netns_name(&self) -> &str {

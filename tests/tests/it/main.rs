@@ -37,8 +37,12 @@ mod folding;
 mod habits;
 // The lab's enforcers, each on every wiring: tiers, policies, what is left behind.
 mod lab_enforcers;
+// `--fault` and `--list-faults`.
+mod lab_fault_flag;
 // Every fault of the lab against the literal prediction of what it touches.
 mod lab_faults;
+// What the matrix of faults asks through Services, by nodes and of the outside.
+mod lab_fault_paths;
 // Cases through Services: translated by the lab, judged by the pod behind.
 mod lab_services;
 // Random policies against enforcers, right and wrong, and what is left of a violation.

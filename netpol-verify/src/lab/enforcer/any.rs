@@ -26,8 +26,8 @@ pub enum ParseEnforcerError {
     /// No such enforcer.
     #[error("{0:?} is no enforcer; expected none, nftables, ipset, tc or exec:PATH")]
     Unknown(String),
-    /// A fault can be made only where the rules are ours.
-    #[error("fault {fault} needs the enforcer nftables, not {enforcer}")]
+    /// A fault can be made only where the rules are ours, and some only in one kind of them.
+    #[error("fault {fault} can be played by {}, not by {enforcer}", able(*fault))]
     FaultElsewhere {
         /// The fault.
         fault: Fault,
@@ -75,18 +75,37 @@ impl EnforcerSpec {
     /// # Errors
     /// When a fault is asked of an enforcer whose rules are not ours.
     pub fn build(&self, fault: Option<Fault>, limit: Duration) -> Result<AnyEnforcer, ParseEnforcerError> {
-        match (self, fault) {
-            (Self::Nftables, fault) => Ok(AnyEnforcer::Nftables(Nftables::new(fault))),
-            (enforcer, Some(fault)) => Err(ParseEnforcerError::FaultElsewhere {
+        if let Some(fault) = fault.filter(|fault| !self.can_have(*fault)) {
+            return Err(ParseEnforcerError::FaultElsewhere {
                 fault,
-                enforcer: enforcer.clone(),
-            }),
-            (Self::None, None) => Ok(AnyEnforcer::None),
-            (Self::Ipset, None) => Ok(AnyEnforcer::Iptables(Iptables::default())),
-            (Self::Tc, None) => Ok(AnyEnforcer::Tc(Tc::default())),
-            (Self::Exec(program), None) => Ok(AnyEnforcer::External(External::new(program.clone(), limit))),
+                enforcer: self.clone(),
+            });
+        }
+        Ok(match self {
+            Self::None => AnyEnforcer::None,
+            Self::Nftables => AnyEnforcer::Nftables(Nftables::new(fault)),
+            Self::Ipset => AnyEnforcer::Iptables(Iptables::new(fault)),
+            Self::Tc => AnyEnforcer::Tc(Tc::new(fault)),
+            Self::Exec(program) => AnyEnforcer::External(External::new(program.clone(), limit)),
+        })
+    }
+
+    /// Whether the enforcer can be wrong in that way.
+    #[must_use]
+    pub fn can_have(&self, fault: Fault) -> bool {
+        match self {
+            Self::Nftables => true,
+            Self::Ipset | Self::Tc => fault.is_misreading(),
+            Self::None | Self::Exec(_) => false,
         }
     }
+}
+
+/// The enforcers that can have a fault.
+fn able(fault: Fault) -> String {
+    let ours = [EnforcerSpec::Nftables, EnforcerSpec::Ipset, EnforcerSpec::Tc];
+    let names = ours.iter().filter(|spec| spec.can_have(fault));
+    names.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// An enforcer of any kind.
@@ -189,16 +208,39 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_needs_our_own_rules() {
-        let fault: Fault = "no-engine".parse().unwrap();
-        for spec in [
-            EnforcerSpec::None,
+    fn a_fault_needs_our_own_rules_and_one_in_the_rules_those_of_nftables() {
+        let program = EnforcerSpec::Exec("/bin/true".into());
+        let spec = [
+            EnforcerSpec::Nftables,
             EnforcerSpec::Ipset,
             EnforcerSpec::Tc,
-            EnforcerSpec::Exec("/bin/true".into()),
-        ] {
-            assert!(spec.build(Some(fault), External::LIMIT).is_err());
+            EnforcerSpec::None,
+            program,
+        ];
+        let plays = |id: &str| {
+            let fault: Fault = id.parse().unwrap();
+            spec.each_ref()
+                .map(|spec| spec.build(Some(fault), External::LIMIT).is_ok())
+        };
+        assert_eq!(plays("no-engine"), [true, false, false, false, false]);
+        for misreading in ["first-peer-only", "namedport-any", "stale-after-pod-label"] {
+            assert_eq!(
+                plays(misreading),
+                [true, true, true, false, false],
+                "{misreading}"
+            );
         }
-        assert!(EnforcerSpec::Nftables.build(Some(fault), External::LIMIT).is_ok());
+        let refused = |id: &str, spec: &EnforcerSpec| {
+            let fault: Fault = id.parse().unwrap();
+            spec.build(Some(fault), External::LIMIT).unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused("no-engine", &EnforcerSpec::Tc),
+            "fault no-engine can be played by nftables, not by tc"
+        );
+        assert_eq!(
+            refused("first-peer-only", &EnforcerSpec::None),
+            "fault first-peer-only can be played by nftables, ipset, tc, not by none"
+        );
     }
 }

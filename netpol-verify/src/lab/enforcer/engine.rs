@@ -16,6 +16,10 @@ pub(crate) struct Engine {
     pub(crate) accepted: Accepted,
     /// What a chain of somebody else accepts before the gates are asked, by source.
     pub(crate) foreign_accepts: Vec<IpNet>,
+    /// What is accepted before the gates are asked, by destination.
+    pub(crate) accepts_towards: Vec<IpAddr>,
+    /// Of which translated packets the node that translates them asks no gate.
+    pub(crate) unasked: Unasked,
     /// What it does to new flows that no gate is for.
     pub(crate) ungated: Ungated,
     /// Whether packets of known flows pass without being asked again.
@@ -26,6 +30,8 @@ pub(crate) struct Engine {
     pub(crate) untracked: Vec<IpAddr>,
     /// Under which of the node's addresses its pods' packets leave for elsewhere; none where they keep their own.
     pub(crate) rewrites_sources_to: Vec<IpAddr>,
+    /// Under which of the node's addresses its pods' packets leave through Services; none where they keep their own.
+    pub(crate) rewrites_clients_to: Vec<IpAddr>,
     /// Whether a pod may send with an address that is not its own.
     pub(crate) takes_any_source: bool,
     /// Whether the node unpacks what a pod has wrapped in VXLAN.
@@ -41,6 +47,17 @@ pub(crate) enum Accepted {
     Passes,
     /// It goes on to chains of somebody else, which drop it.
     FallsToDrop,
+}
+
+/// Of which translated packets no gate is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unasked {
+    /// None.
+    Nothing,
+    /// All of them.
+    Translated,
+    /// Those that were sent to these addresses.
+    SentTo(Vec<IpAddr>),
 }
 
 /// What becomes of a new flow that no gate is for.
@@ -67,11 +84,14 @@ impl Default for Engine {
             asks_gates: true,
             accepted: Accepted::NextGate,
             foreign_accepts: Vec::new(),
+            accepts_towards: Vec::new(),
+            unasked: Unasked::Nothing,
             ungated: Ungated::Passes,
             remembers_flows: true,
             known_syns: KnownSyns::Asked,
             untracked: Vec::new(),
             rewrites_sources_to: Vec::new(),
+            rewrites_clients_to: Vec::new(),
             takes_any_source: false,
             unpacks_for_pods: false,
         }

@@ -18,10 +18,16 @@ use futures_util::future::try_join_all;
 use super::{
     Enforcer, EnforcerError, nftables,
     render_iptables::{self, SET_PREFIX, Texts},
-    rules::{self, NodePlan, Table},
+    rules::{NodePlan, Table},
     tool::Tool,
 };
-use crate::{lab::World, net::Family};
+use crate::{
+    lab::{
+        World,
+        fault::{self, Fault, Memory},
+    },
+    net::Family,
+};
 
 /// Takes elements that are there already.
 const SETS: Tool = Tool {
@@ -57,13 +63,27 @@ const TABLES: [(Family, Tool); 2] = [
 /// Enforces policies by iptables and ipset in each node's network namespace, whose filter table is its own. Needs root.
 #[derive(Debug, Default)]
 pub struct Iptables {
+    fault: Option<Fault>,
+    /// What it knows from before; only some faults look at it.
+    memory: Box<Memory>,
     /// Where rules were loaded, by node.
     loaded: BTreeMap<String, PathBuf>,
 }
 
+impl Iptables {
+    /// A correct enforcer, or one that takes the cluster for another.
+    #[must_use]
+    pub(super) fn new(fault: Option<Fault>) -> Self {
+        Self {
+            fault,
+            ..Self::default()
+        }
+    }
+}
+
 impl Enforcer for Iptables {
     async fn apply(&mut self, world: &World) -> Result<(), EnforcerError> {
-        let plans = rules::plan(world);
+        let plans = fault::plans(self.fault, &mut self.memory, world);
         let mut work = Vec::new();
         for plan in &plans {
             if let Some(node) = world.node(&plan.node) {

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
 use ipnet::IpNet;
 
 use super::{
-    render_engine::{after_gates, before_gates, between_gates, other_hooks},
-    rules::{Gate, Refusal, Scope, Table},
+    render_engine::{after_gates, before_gates, between_gates, known_flows, other_hooks},
+    rules::{Destination, Gate, Refusal, Scope, Table},
 };
 use crate::{
     cluster::Action,
@@ -99,7 +99,8 @@ pub(super) fn render(table: &Table, bridged: bool) -> String {
     let local = dispatch(&maps, Hook::Local, "saddr");
     if !local.is_empty() && table.engine.asks_gates {
         text.push_str("\tchain local {\n\t\ttype filter hook input priority filter; policy accept;\n");
-        text.push_str("\t\tct state established,related accept\n");
+        text.push_str("\t\tct state related accept\n");
+        text.push_str(&known_flows());
         text.push_str(&local);
         text.push_str("\t}\n");
     }
@@ -197,22 +198,33 @@ impl Chains {
 }
 
 /// The field of the other end's address.
-const fn other_end(gate: &Gate) -> &'static str {
-    match gate.way {
-        Way::Egress => "daddr",
-        Way::Ingress => "saddr",
+fn other_end(gate: &Gate, family: Family) -> String {
+    let ip = keyword(family);
+    match (gate.way, gate.destination) {
+        (Way::Egress, Destination::Dialled) => format!("ct original {ip} daddr"),
+        (Way::Egress, Destination::Behind | Destination::DialledPort) => format!("{ip} daddr"),
+        (Way::Ingress, _) => format!("{ip} saddr"),
+    }
+}
+
+/// The field of the destination's port.
+fn port_field(gate: &Gate, protocol: &str) -> String {
+    match gate.destination {
+        Destination::Behind => format!("{protocol} dport"),
+        Destination::Dialled | Destination::DialledPort => {
+            format!("meta l4proto {protocol} ct original proto-dst")
+        }
     }
 }
 
 /// Lets pass whom the gate does not look at.
 fn scope(gate: &Gate) -> String {
-    let other = other_end(gate);
     let mut text = String::new();
     if let Scope::Only(addresses) = &gate.scope {
         let known = by_family(addresses);
         for family in FAMILIES {
             let _ = match known.get(&family) {
-                Some(nets) => writeln!(text, "\t\t{} {other} != {} return", keyword(family), set(nets)),
+                Some(nets) => writeln!(text, "\t\t{} != {} return", other_end(gate, family), set(nets)),
                 None => writeln!(text, "\t\tmeta nfproto {} return", protocol_family(family)),
             };
         }
@@ -249,8 +261,8 @@ fn rulings(gate: &Gate, rulings: &[Ruling], pass: &str) -> String {
 /// The verdict on some of the traffic: one line for each rule that is needed.
 fn lines(gate: &Gate, peers: &Peers, ports: &Ports, verdict: &str, origin: &Origin) -> String {
     let mut text = String::new();
-    for from in origins(peers, other_end(gate)) {
-        for to in destinations(ports) {
+    for from in origins(gate, peers) {
+        for to in destinations(gate, ports) {
             let _ = writeln!(text, "\t\t{from}{to}{verdict}{}", comment(origin));
         }
     }
@@ -281,7 +293,7 @@ fn first_syn() -> String {
 }
 
 /// Matches on the other end's address: one for each rule that is needed; an empty one matches everything.
-fn origins(peers: &Peers, field: &str) -> Vec<String> {
+fn origins(gate: &Gate, peers: &Peers) -> Vec<String> {
     let Peers::Listed { blocks, addresses } = peers else {
         return vec![String::new()];
     };
@@ -292,9 +304,9 @@ fn origins(peers: &Peers, field: &str) -> Vec<String> {
         if block.except.is_empty() {
             plain.entry(family).or_default().push(block.cidr);
         } else {
-            let ip = keyword(family);
+            let field = other_end(gate, family);
             found.push(format!(
-                "{ip} {field} {} {ip} {field} != {} ",
+                "{field} {} {field} != {} ",
                 block.cidr,
                 set(&block.except)
             ));
@@ -303,13 +315,13 @@ fn origins(peers: &Peers, field: &str) -> Vec<String> {
     found.extend(
         plain
             .iter()
-            .map(|(family, nets)| format!("{} {field} {} ", keyword(*family), set(nets))),
+            .map(|(family, nets)| format!("{} {} ", other_end(gate, *family), set(nets))),
     );
     found
 }
 
 /// Matches on the destination port: one for each rule that is needed.
-fn destinations(ports: &Ports) -> Vec<String> {
+fn destinations(gate: &Gate, ports: &Ports) -> Vec<String> {
     let Ports::Listed(ranges) = ports else {
         return vec![String::new()];
     };
@@ -333,7 +345,11 @@ fn destinations(ports: &Ports) -> Vec<String> {
                         }
                     })
                     .collect();
-                Some(format!("{name} dport {{ {} }} ", elements.join(", ")))
+                Some(format!(
+                    "{} {{ {} }} ",
+                    port_field(gate, &name),
+                    elements.join(", ")
+                ))
             }
         })
         .collect()
@@ -435,6 +451,7 @@ mod tests {
             by_bare_denial: false,
             baseline: Vec::new(),
             refusal,
+            destination: Destination::Behind,
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
 use ipnet::IpNet;
 
 use super::{
-    engine::{Accepted, KnownSyns, Ungated, VXLAN_PORT},
+    engine::{Accepted, KnownSyns, Unasked, Ungated, VXLAN_PORT},
     render::{by_family, keyword, set},
     rules::Table,
 };
@@ -35,16 +35,13 @@ pub(super) fn before_gates(table: &Table) -> String {
     for (family, nets) in nets_by_family(&engine.foreign_accepts) {
         let _ = writeln!(text, "\t\t{} saddr {} accept", keyword(family), set(&nets));
     }
+    for (family, nets) in by_family(&engine.accepts_towards) {
+        let _ = writeln!(text, "\t\t{} daddr {} accept", keyword(family), set(&nets));
+    }
+    text.push_str(&unasked(&engine.unasked));
     text.push_str("\t\tct state related accept\n");
     if engine.remembers_flows {
-        // Connections that were let through stay, as R27 leaves it to the implementation. A SYN opens one anew: were it let
-        // pass because its addresses and ports are known, a refused attempt would open the way for one from the other side.
-        let _ = writeln!(
-            text,
-            "\t\tct state established {} accept",
-            SYN.replace("==", "!=")
-        );
-        text.push_str("\t\tct state established meta l4proto != tcp accept\n");
+        text.push_str(&known_flows());
         if engine.known_syns == KnownSyns::AgainstTheFlow {
             text.push_str("\t\tct state established ct direction reply accept\n");
         }
@@ -53,6 +50,30 @@ pub(super) fn before_gates(table: &Table) -> String {
         text.push_str("\t\tdrop\n");
     }
     text
+}
+
+/// Connections that were let through stay, as R27 leaves it to the implementation. A SYN opens one anew: were it let pass because
+/// its addresses and ports are known, a refused attempt would open the way for one from the other side.
+pub(super) fn known_flows() -> String {
+    let not_opening = SYN.replace("==", "!=");
+    format!(
+        "\t\tct state established {not_opening} accept\n\t\tct state established meta l4proto != tcp accept\n"
+    )
+}
+
+/// What passes because this node translated it.
+fn unasked(unasked: &Unasked) -> String {
+    match unasked {
+        Unasked::Nothing => String::new(),
+        Unasked::Translated => "\t\tct status dnat accept\n".to_owned(),
+        Unasked::SentTo(addresses) => by_family(addresses)
+            .iter()
+            .map(|(family, nets)| {
+                let ip = keyword(*family);
+                format!("\t\tct status dnat ct original {ip} daddr {} accept\n", set(nets))
+            })
+            .collect(),
+    }
 }
 
 /// In the forward hook, between the gates of the source and those of the destination.
@@ -123,17 +144,19 @@ pub(super) fn other_hooks(table: &Table, bridged: bool) -> String {
         .flat_map(|link| link.addresses.clone())
         .collect();
     let own = by_family(&own);
-    let rewritten: String = engine
-        .rewrites_sources_to
-        .iter()
-        .filter_map(|address| {
-            let family = Family::of(*address);
-            let (ip, own) = (keyword(family), set(own.get(&family)?));
-            Some(format!(
-                "\t\t{ip} saddr {own} {ip} daddr != {own} snat {ip} to {address}\n"
-            ))
-        })
-        .collect();
+    let rewritten = |which: &str, to: &[IpAddr]| -> String {
+        to.iter()
+            .filter_map(|address| {
+                let family = Family::of(*address);
+                let (ip, own) = (keyword(family), set(own.get(&family)?));
+                Some(format!(
+                    "\t\t{which}{ip} saddr {own} {ip} daddr != {own} snat {ip} to {address}\n"
+                ))
+            })
+            .collect()
+    };
+    let rewritten = rewritten("", &engine.rewrites_sources_to)
+        + &rewritten("ct status dnat ", &engine.rewrites_clients_to);
     chain("leaving", "nat hook postrouting priority srcnat", &rewritten);
     text
 }

@@ -355,7 +355,10 @@ fn written(range: &PortRange) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cluster::ObjectName, lab::enforcer::rules::Refusal};
+    use crate::{
+        cluster::ObjectName,
+        lab::enforcer::rules::{Destination, Refusal},
+    };
 
     fn ruling(action: Action, cidr: &str, except: &[&str], ports: Ports) -> Ruling {
         Ruling {
@@ -388,6 +391,7 @@ mod tests {
                 by_bare_denial: false,
                 baseline: Vec::new(),
                 refusal: Refusal::Drop,
+                destination: Destination::Behind,
             }],
             ..Table::default()
         }

@@ -7,7 +7,7 @@ use crate::{
     cluster::ObjectName,
     lab::{
         World,
-        literal::{Accept, PodPostures, Posture, Ruling, Way, flatten},
+        literal::{Accept, Peers, PodPostures, Posture, Ruling, Way, flatten},
     },
 };
 
@@ -77,6 +77,19 @@ pub(crate) struct Gate {
     pub(crate) baseline: Vec<Ruling>,
     /// What happens to what is refused.
     pub(crate) refusal: Refusal,
+    /// Which destination it holds against its rules, where that is translated.
+    pub(crate) destination: Destination,
+}
+
+/// Which destination a gate holds against its rules, on the node that translates it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// The pod behind a Service, and the port there.
+    Behind,
+    /// The pod, and the port that was dialled.
+    DialledPort,
+    /// The address and the port that were dialled.
+    Dialled,
 }
 
 /// Whose traffic a gate looks at.
@@ -95,6 +108,29 @@ pub(crate) enum Refusal {
     Drop,
     /// The first SYN of a connection is dropped; its retransmission passes.
     DropFirstSyn,
+}
+
+impl Gate {
+    /// Leaves out of what it lets through the pods' addresses that do not stay.
+    pub(crate) fn keep_addresses(&mut self, stays: impl Fn(IpAddr) -> bool) {
+        self.accepts.retain_mut(|accept| match &mut accept.peers {
+            Peers::Any => true,
+            Peers::Listed { blocks, addresses } => {
+                addresses.retain(|address| stays(*address));
+                !blocks.is_empty() || !addresses.is_empty()
+            }
+        });
+    }
+}
+
+/// The tables of nodes that have one.
+pub(crate) fn tables(plans: &mut [NodePlan]) -> impl Iterator<Item = &mut Table> {
+    plans.iter_mut().filter_map(|plan| plan.table.as_mut())
+}
+
+/// The gates of all nodes.
+pub(crate) fn gates(plans: &mut [NodePlan]) -> impl Iterator<Item = &mut Gate> {
+    tables(plans).flat_map(|table| &mut table.gates)
 }
 
 /// The correct rules, node by node.
@@ -144,6 +180,7 @@ fn gate(pod: &PodPostures, way: Way, posture: &Posture) -> Gate {
         by_bare_denial: isolation.is_some_and(|it| it.by_bare_denial),
         baseline: posture.baseline.clone(),
         refusal: Refusal::Drop,
+        destination: Destination::Behind,
     }
 }
 

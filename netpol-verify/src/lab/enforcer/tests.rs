@@ -25,7 +25,7 @@ use crate::{
     cluster::{ContainerPort, Namespace, ObjectName, Phase, Place, Pod, Snapshot, SourcedPolicy},
     lab::{
         LabNode, LabPod, World,
-        fault::{self, Effect, Fault, Memory, Prediction, Question},
+        fault::{self, Effect, Fault, Memory, Predicted, Prediction, Question},
         literal::{Party, Reading, generate, permits},
     },
     net::{Family, Protocol},
@@ -272,21 +272,20 @@ async fn compare(world: &World, fault: Option<Fault>, limit: Duration) -> (usize
                         Protocol::Tcp,
                         port,
                     );
-                    let effect = fault.and_then(|fault| {
-                        let question = Question {
-                            from: &from.pod.name,
-                            to: &to.pod.name,
-                            family,
-                            protocol: Protocol::Tcp,
-                            port,
-                        };
-                        Prediction::new(fault, world, &[]).of(&question)
-                    });
-                    effects += usize::from(effect.is_some());
-                    let open = match effect {
-                        None => reading == Reading::Permitted,
-                        Some(Effect::Leak | Effect::LeakOnRetransmission { .. }) => true,
-                        Some(Effect::Overblock | Effect::ReplyLost) => false,
+                    let question = Question {
+                        from: Some(&from.pod.name),
+                        to: Some(&to.pod.name),
+                        family,
+                        protocol: Protocol::Tcp,
+                        port,
+                        through: None,
+                    };
+                    let predicted = Prediction::new(fault, world, &[]).of(&question);
+                    effects += usize::from(matches!(predicted, Predicted::Wrong(_)));
+                    let open = match predicted {
+                        Predicted::Open | Predicted::Right => reading == Reading::Permitted,
+                        Predicted::Wrong(Effect::Leak | Effect::LeakOnRetransmission { .. }) => true,
+                        Predicted::Wrong(Effect::Overblock | Effect::ReplyLost) => false,
                     };
                     tries.push(async move {
                         let seen = connects(&from.netns, SocketAddr::new(*address, port), limit).await;

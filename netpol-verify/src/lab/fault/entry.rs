@@ -9,7 +9,9 @@ use super::{
     gates::GateFault,
     memory::MemoryFault,
     misread::{PeerMisreading, PodMisreading, PolicyMisreading, PortMisreading, SelectorMisreading},
+    services::ServiceFault,
 };
+use crate::cluster::Snapshot;
 
 /// A way in which the lab's enforcer can be wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +42,8 @@ pub(super) enum How {
     Accepts(AcceptFault),
     /// Packets are treated otherwise beside the gates.
     Engine(EngineFault),
+    /// What stands between a client and a pod, and who is outside, is taken for something else.
+    Services(ServiceFault),
     /// `ports` are misread.
     Ports(PortMisreading),
     /// `from` and `to` are misread.
@@ -201,6 +205,21 @@ impl Fault {
         }
     }
 
+    /// Whether it lies in what the enforcer takes the cluster to be, and not in its rules: then every enforcer of the lab's can
+    /// have it.
+    #[must_use]
+    pub fn is_misreading(self) -> bool {
+        match self.entry().how {
+            How::Ports(_)
+            | How::Peers(_)
+            | How::Selectors(_)
+            | How::Policies(_)
+            | How::Pods(_)
+            | How::Memory(_) => true,
+            How::Gates(_) | How::Accepts(_) | How::Engine(_) | How::Services(_) => false,
+        }
+    }
+
     /// Which attempts show it.
     #[must_use]
     pub fn shown(self) -> Shown {
@@ -209,6 +228,7 @@ impl Fault {
             How::Memory(fault) => Shown::ByChange(fault.shown()),
             How::Gates(_)
             | How::Accepts(_)
+            | How::Services(_)
             | How::Ports(_)
             | How::Peers(_)
             | How::Selectors(_)
@@ -219,6 +239,20 @@ impl Fault {
 
     pub(super) fn how(self) -> How {
         self.entry().how
+    }
+}
+
+impl How {
+    /// The cluster as it is misread; nothing where it is read as it is.
+    pub(super) fn misread(self, snapshot: &Snapshot) -> Option<Snapshot> {
+        match self {
+            Self::Ports(misreading) => Some(misreading.reread(snapshot)),
+            Self::Peers(misreading) => Some(misreading.reread(snapshot)),
+            Self::Selectors(misreading) => Some(misreading.reread(snapshot)),
+            Self::Policies(misreading) => Some(misreading.reread(snapshot)),
+            Self::Pods(misreading) => Some(misreading.reread(snapshot)),
+            Self::Gates(_) | Self::Accepts(_) | Self::Engine(_) | Self::Services(_) | Self::Memory(_) => None,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Ways in which real CNIs failed, as named changes to the lab's own enforcer.
 //!
 //! ```text
-//!  what the enforcer is told -> memory, misread (what it takes the cluster to be) -> rules -> gates, accepts, engine -> nft
+//!  what the enforcer is told -> memory, misread (what it takes the cluster to be) -> rules -> gates, accepts, engine, services -> nft
 //! ```
 //!
 //! Each is told twice and independently: once as what it does to the enforcer, and [`Prediction`] says by the literal reading which
@@ -18,10 +18,11 @@ mod memory;
 mod misread;
 mod policies;
 mod prediction;
+mod services;
 mod wrong;
 
-pub use attempt::Question;
+pub use attempt::{Question, Through};
 pub use entry::{Change, Fault, FaultClass, Harm, ParseFaultError, Shown};
 pub(crate) use memory::Memory;
-pub use prediction::{Effect, Prediction};
+pub use prediction::{Effect, Predicted, Prediction};
 pub(crate) use wrong::plans;

@@ -23,13 +23,7 @@ impl RuleText<'_> {
         &mut self,
         change: impl FnMut(NetworkPolicyPort) -> Vec<NetworkPolicyPort>,
     ) -> bool {
-        let Some(entries) = self.ports.take().filter(|entries| !entries.is_empty()) else {
-            return true;
-        };
-        let entries: Vec<_> = entries.into_iter().flat_map(change).collect();
-        let any = !entries.is_empty();
-        *self.ports = Some(entries);
-        any
+        each_entry(self.ports, change)
     }
 
     /// Writes its entries of `from` or `to` anew; whether any is left, where there was one.
@@ -37,14 +31,19 @@ impl RuleText<'_> {
         &mut self,
         change: impl FnMut(NetworkPolicyPeer) -> Vec<NetworkPolicyPeer>,
     ) -> bool {
-        let Some(entries) = self.peers.take().filter(|entries| !entries.is_empty()) else {
-            return true;
-        };
-        let entries: Vec<_> = entries.into_iter().flat_map(change).collect();
-        let any = !entries.is_empty();
-        *self.peers = Some(entries);
-        any
+        each_entry(self.peers, change)
     }
+}
+
+/// Writes entries anew; whether any is left, where there was one.
+fn each_entry<T>(entries: &mut Option<Vec<T>>, change: impl FnMut(T) -> Vec<T>) -> bool {
+    let Some(before) = entries.take().filter(|before| !before.is_empty()) else {
+        return true;
+    };
+    let after: Vec<T> = before.into_iter().flat_map(change).collect();
+    let any = !after.is_empty();
+    *entries = Some(after);
+    any
 }
 
 /// The same cluster with every policy's spec written anew.

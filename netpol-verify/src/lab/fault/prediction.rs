@@ -37,9 +37,20 @@ impl From<Sides> for Made {
     }
 }
 
-/// What a fault does to a cluster as it stands, by the literal reading.
+/// What is predicted of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Predicted {
+    /// The specification leaves it open: nobody can be wrong about it.
+    Open,
+    /// It is as the policies require.
+    Right,
+    /// The fault touches it.
+    Wrong(Effect),
+}
+
+/// What an enforcer, right or with a fault, does in a cluster as it stands, by the literal reading.
 pub struct Prediction<'a> {
-    fault: Fault,
+    fault: Option<Fault>,
     world: &'a World,
     told: &'a [Snapshot],
     /// The cluster as the fault has it, where that is another one.
@@ -50,18 +61,13 @@ impl<'a> Prediction<'a> {
     /// Of an enforcer that was told these snapshots since its start, oldest first; the last is how the cluster stands. None
     /// means that it was told only that.
     #[must_use]
-    pub fn new(fault: Fault, world: &'a World, told: &'a [Snapshot]) -> Self {
+    pub fn new(fault: Option<Fault>, world: &'a World, told: &'a [Snapshot]) -> Self {
         let snapshot = &world.snapshot;
-        let reread = match fault.how() {
-            How::Gates(_) | How::Engine(_) => None,
+        let reread = fault.and_then(|fault| match fault.how() {
             How::Accepts(fault) => Some(fault.rewritten(snapshot)),
-            How::Ports(misreading) => Some(misreading.reread(snapshot)),
-            How::Peers(misreading) => Some(misreading.reread(snapshot)),
-            How::Selectors(misreading) => Some(misreading.reread(snapshot)),
-            How::Policies(misreading) => Some(misreading.reread(snapshot)),
-            How::Pods(misreading) => Some(misreading.reread(snapshot)),
             How::Memory(fault) => Some(fault.remembered(told, snapshot)),
-        };
+            how => how.misread(snapshot),
+        });
         Self {
             fault,
             world,
@@ -70,18 +76,26 @@ impl<'a> Prediction<'a> {
         }
     }
 
-    /// What the fault makes of an attempt; nothing when it does not touch it, or when the specification leaves the attempt
-    /// open.
+    /// What becomes of an attempt.
     #[must_use]
-    pub fn of(&self, question: &Question<'_>) -> Option<Effect> {
+    pub fn of(&self, question: &Question<'_>) -> Predicted {
         let reread = self.reread.as_ref().unwrap_or(&self.world.snapshot);
-        let attempt = Attempt::of(self.world, self.told, reread, question)?;
-        let required = attempt.required()?;
-        let made = match self.fault.how() {
-            How::Gates(fault) => fault.made(&attempt, required),
-            How::Accepts(fault) => fault.made(&attempt, required),
-            How::Engine(fault) => fault.made(&attempt, required),
-            How::Memory(fault) => fault.made(&attempt, required),
+        let attempt = Attempt::of(self.world, self.told, reread, question);
+        let Some((attempt, required)) = attempt.and_then(|attempt| Some((attempt, attempt.required()?)))
+        else {
+            return Predicted::Open;
+        };
+        self.effect(&attempt, required)
+            .map_or(Predicted::Right, Predicted::Wrong)
+    }
+
+    fn effect(&self, attempt: &Attempt<'_>, required: Sides) -> Option<Effect> {
+        let made = match self.fault?.how() {
+            How::Gates(fault) => fault.made(attempt, required),
+            How::Accepts(fault) => fault.made(attempt, required),
+            How::Engine(fault) => fault.made(attempt, required),
+            How::Services(fault) => fault.made(attempt, required),
+            How::Memory(fault) => fault.made(attempt, required),
             How::Ports(_) | How::Peers(_) | How::Selectors(_) | How::Policies(_) | How::Pods(_) => {
                 attempt.required_as_reread().map(Made::Sides)
             }

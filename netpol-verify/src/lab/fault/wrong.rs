@@ -11,26 +11,23 @@ pub(crate) fn plans(fault: Option<Fault>, memory: &mut Memory, world: &World) ->
     let Some(fault) = fault else {
         return plan(world);
     };
-    let snapshot = match fault.how() {
-        How::Gates(_) | How::Accepts(_) | How::Engine(_) => None,
-        How::Ports(misreading) => Some(misreading.reread(&world.snapshot)),
-        How::Peers(misreading) => Some(misreading.reread(&world.snapshot)),
-        How::Selectors(misreading) => Some(misreading.reread(&world.snapshot)),
-        How::Policies(misreading) => Some(misreading.reread(&world.snapshot)),
-        How::Pods(misreading) => Some(misreading.reread(&world.snapshot)),
-        How::Memory(memory_fault) => Some(memory.told(memory_fault, &world.snapshot)),
+    let taken_for = match fault.how() {
+        How::Memory(fault) => Some(memory.told(fault, &world.snapshot)),
+        how => how.misread(&world.snapshot),
     };
-    let mut plans = match snapshot {
+    let mut plans = match taken_for {
         None => plan(world),
         Some(snapshot) => plan(&World {
+            nodes: world.nodes.clone(),
+            pods: world.pods.clone(),
             snapshot,
-            ..world.clone()
         }),
     };
     match fault.how() {
         How::Gates(fault) => fault.mutate(world, &mut plans),
         How::Accepts(fault) => fault.mutate(world, &mut plans),
         How::Engine(fault) => fault.mutate(world, &mut plans),
+        How::Services(fault) => fault.mutate(world, &mut plans),
         How::Memory(fault) => memory.mutate(fault, &mut plans),
         How::Ports(_) | How::Peers(_) | How::Selectors(_) | How::Policies(_) | How::Pods(_) => {}
     }

@@ -16,10 +16,8 @@ use super::{
 };
 use crate::lab::{
     LabNode, Netns, World,
-    enforcer::{
-        Enforcer, EnforcerError,
-        rules::{self, NodePlan},
-    },
+    enforcer::{Enforcer, EnforcerError, rules::NodePlan},
+    fault::{self, Fault, Memory},
     literal::Way,
     proxy::doors,
 };
@@ -28,25 +26,31 @@ use crate::lab::{
 #[derive(Debug)]
 pub struct Tc {
     hook: Hook,
+    fault: Option<Fault>,
+    /// What it knows from before; only some faults look at it.
+    memory: Box<Memory>,
     /// What runs, by node. It ends with this process.
     nodes: BTreeMap<String, Programs>,
 }
 
-impl Default for Tc {
-    fn default() -> Self {
-        Self {
-            hook: Hook::of_kernel(),
-            nodes: BTreeMap::new(),
-        }
-    }
-}
-
 impl Tc {
+    /// A correct enforcer, or one that takes the cluster for another.
+    #[must_use]
+    pub(in crate::lab::enforcer) fn new(fault: Option<Fault>) -> Self {
+        Self::by(Hook::of_kernel(), fault)
+    }
+
     /// By clsact, whatever the kernel has.
     #[must_use]
-    pub const fn by_clsact() -> Self {
+    pub fn by_clsact() -> Self {
+        Self::by(Hook::Clsact, None)
+    }
+
+    fn by(hook: Hook, fault: Option<Fault>) -> Self {
         Self {
-            hook: Hook::Clsact,
+            hook,
+            fault,
+            memory: Box::default(),
             nodes: BTreeMap::new(),
         }
     }
@@ -106,7 +110,7 @@ fn interface(name: &str) -> Result<Interface, TcError> {
 
 impl Enforcer for Tc {
     async fn apply(&mut self, world: &World) -> Result<(), EnforcerError> {
-        for plan in &rules::plan(world) {
+        for plan in &fault::plans(self.fault, &mut self.memory, world) {
             if let Some(node) = world.node(&plan.node) {
                 self.set_up(world, node, plan)
                     .map_err(|source| EnforcerError::Tc {

@@ -60,7 +60,7 @@ mod tests {
         cluster::ObjectName,
         lab::{
             enforcer::{
-                rules::{Refusal, Scope},
+                rules::{Destination, Refusal, Scope},
                 tc::compile::compile,
             },
             literal::{Accept, Origin, Peers, Ports},
@@ -93,6 +93,7 @@ mod tests {
             by_bare_denial: false,
             baseline: Vec::new(),
             refusal: Refusal::Drop,
+            destination: Destination::Behind,
         };
         let door = |last: u8, behind: &[&str]| Door {
             address: IpAddr::from([10, 96, 0, last]),

@@ -9,7 +9,7 @@ use super::{AcceptFault, fell_out};
 use crate::{
     lab::{
         World,
-        enforcer::rules::{Gate, NodePlan},
+        enforcer::rules::{Gate, NodePlan, tables},
         literal::{Accept, Block, Origin, Peers, PortRange, Ports, Way},
     },
     net::Protocol,
@@ -18,9 +18,8 @@ use crate::{
 impl AcceptFault {
     /// Makes the correct plans wrong in this way.
     pub(in super::super) fn mutate(self, world: &World, plans: &mut [NodePlan]) {
-        let tables = plans.iter_mut().filter_map(|plan| plan.table.as_mut());
         let mut apart = Vec::new();
-        for table in tables {
+        for table in tables(plans) {
             for mut gate in std::mem::take(&mut table.gates) {
                 match self {
                     Self::EntriesMissing => {
@@ -28,7 +27,7 @@ impl AcceptFault {
                         for address in std::mem::take(&mut gate.addresses) {
                             let mut own = gate.clone();
                             own.addresses = vec![address];
-                            addresses(&mut own, |other| !fell_out(address, other));
+                            own.keep_addresses(|other| !fell_out(address, other));
                             apart.push(own);
                         }
                         continue;
@@ -73,7 +72,7 @@ impl AcceptFault {
                     .flat_map(|lab| lab.pod.ips.iter().skip(1))
                     .copied()
                     .collect();
-                addresses(gate, |address| !seconds.contains(&address));
+                gate.keep_addresses(|address| !seconds.contains(&address));
             }
             Self::EndPortIgnored => ranges(gate, |range| {
                 let last = if spread(range) { range.first } else { range.last };
@@ -135,16 +134,6 @@ fn blocks(gate: &mut Gate, change: impl Fn(&mut Block) -> bool) {
         Peers::Any => true,
         Peers::Listed { blocks, addresses } => {
             blocks.retain_mut(&change);
-            !blocks.is_empty() || !addresses.is_empty()
-        }
-    });
-}
-
-fn addresses(gate: &mut Gate, stays: impl Fn(IpAddr) -> bool) {
-    gate.accepts.retain_mut(|accept| match &mut accept.peers {
-        Peers::Any => true,
-        Peers::Listed { blocks, addresses } => {
-            addresses.retain(|address| stays(*address));
             !blocks.is_empty() || !addresses.is_empty()
         }
     });

@@ -46,14 +46,13 @@ impl AcceptFault {
             Self::OnlyTcpFiltered => required.unless(attempt.protocol != Protocol::Tcp),
             Self::SctpOpen => required.unless(attempt.protocol == Protocol::Sctp),
             Self::NamedPortFromSource => {
-                let confused = Pod {
-                    ports: attempt.from.pod.ports.clone(),
-                    ..attempt.to.pod.clone()
-                };
+                let (from, to) = attempt.pods();
+                let confused = to.map(|to| Pod {
+                    ports: from.map(|from| from.ports.clone()).unwrap_or_default(),
+                    ..to.clone()
+                });
                 Sides {
-                    ingress: attempt
-                        .between(snapshot, Some(&attempt.from.pod), Some(&confused))?
-                        .ingress,
+                    ingress: attempt.between(snapshot, from, confused.as_ref())?.ingress,
                     ..required
                 }
             }

@@ -52,6 +52,20 @@ pub(in super::super) const MEANING: &[Entry] = &[
         source: "",
     },
     Entry {
+        id: "empty-nsselector-world",
+        harm: Harm::Leak,
+        how: How::Peers(PeerMisreading::EmptyNamespaceSelectorIsWorld),
+        line: "an empty namespaceSelector also selects who is outside",
+        source: "cilium/cilium#4513, #5250",
+    },
+    Entry {
+        id: "notin-selects-world",
+        harm: Harm::Leak,
+        how: How::Peers(PeerMisreading::NotInAddsWorld),
+        line: "NotIn on a namespace's label also selects nodes and who is outside",
+        source: "cilium/cilium#46996",
+    },
+    Entry {
         id: "matchexpressions-ignored",
         harm: Harm::Partial,
         how: How::Selectors(SelectorMisreading::ExpressionsIgnored),
@@ -169,6 +183,13 @@ pub(in super::super) const MEANING: &[Entry] = &[
         how: How::Accepts(AcceptFault::BlocksMissPods),
         line: "a block does not hold the addresses of pods",
         source: "cilium/cilium#9209",
+    },
+    Entry {
+        id: "ipblock-misses-world",
+        harm: Harm::Overblock,
+        how: How::Peers(PeerMisreading::BlocksHoldOnlyPods),
+        line: "a block holds the pods in it, and nobody outside",
+        source: "",
     },
     Entry {
         id: "prefix-rounded",

@@ -7,7 +7,7 @@ use crate::lab::{
     World,
     enforcer::{
         engine::{Accepted, Engine, KnownSyns, Ungated},
-        rules::{NodePlan, Table},
+        rules::{NodePlan, tables},
     },
     literal::Way,
 };
@@ -60,10 +60,6 @@ impl EngineFault {
             Self::EncapFromPod => everywhere(plans, |engine| engine.unpacks_for_pods = true),
         }
     }
-}
-
-fn tables(plans: &mut [NodePlan]) -> impl Iterator<Item = &mut Table> {
-    plans.iter_mut().filter_map(|plan| plan.table.as_mut())
 }
 
 fn engine(plan: &mut NodePlan) -> Option<&mut Engine> {

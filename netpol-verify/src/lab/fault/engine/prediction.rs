@@ -6,11 +6,11 @@ use crate::{
         LabPod,
         fault::{
             Effect,
-            attempt::{Attempt, OPEN, Sides},
+            attempt::{Attempt, OPEN, Sides, Views, party},
         },
-        literal::{Party, Way},
+        literal::Way,
     },
-    net::{Family, Protocol},
+    net::Protocol,
 };
 
 /// A port of the kind that the lab sends from.
@@ -22,7 +22,8 @@ impl EngineFault {
         let nodes = &attempt.world.nodes;
         let first = nodes.first().map(|node| node.name.as_str());
         let last = nodes.last().map(|node| node.name.as_str());
-        let on = |node: Option<&str>, lab: &LabPod| node == Some(lab.node.as_str());
+        let on =
+            |node: Option<&str>, end: Option<&LabPod>| end.is_some_and(|lab| node == Some(lab.node.as_str()));
         let lost = |is_lost: bool| {
             Some(Made::Effect(
                 (required == OPEN && is_lost).then_some(Effect::ReplyLost),
@@ -38,24 +39,18 @@ impl EngineFault {
                     .opened(on(first, attempt.from), on(first, attempt.to))
                     .into(),
             ),
-            Self::OneNodeClosed | Self::MemoryFull => dropped(on(last, attempt.from) || on(last, attempt.to)),
+            Self::OneNodeClosed | Self::MemoryFull => dropped(attempt.passes(last)),
             Self::EgressAcceptSkipsIngress => {
                 let skips = attempt.same_node() && attempt.isolated(Way::Egress) && required.egress;
                 Some(required.opened(false, skips).into())
             }
             Self::FallsToForeignDrop => dropped(Way::ALL.into_iter().any(|way| attempt.isolated(way))),
-            Self::ForeignAcceptAbove => Some(required.unless(on(first, attempt.from)).into()),
-            Self::RepliesAsked => {
-                let back = Attempt {
-                    from: attempt.to,
-                    to: attempt.from,
-                    from_address: attempt.to_address,
-                    to_address: attempt.from_address,
-                    port: SOURCE_PORT,
-                    ..*attempt
-                };
-                lost(back.required()? != OPEN)
+            Self::ForeignAcceptAbove => {
+                let comes_from_first = on(first, attempt.from);
+                let is_seen_to = comes_from_first && attempt.views().source.is_none();
+                Some(required.opened(comes_from_first, is_seen_to).into())
             }
+            Self::RepliesAsked => lost(!answer_permitted(attempt)?),
             Self::Untracked => lost(attempt.protocol == Protocol::Tcp && attempt.isolated(Way::Ingress)),
             Self::NodeIdentity => as_node(attempt, required).map(Made::Sides),
             // These need more than a fresh attempt.
@@ -64,28 +59,24 @@ impl EngineFault {
     }
 }
 
+/// Whether the policies permit what goes back, by what each side sees of the other.
+fn answer_permitted(attempt: &Attempt<'_>) -> Option<bool> {
+    let snapshot = &attempt.world.snapshot;
+    let views = attempt.views();
+    let (from, to) = attempt.pods();
+    let (source, target) = (party(from, attempt.from_address), party(to, attempt.to_address));
+    let leaves = attempt.parties(snapshot, target, views.source.unwrap_or(source), SOURCE_PORT)?;
+    let enters = attempt.parties(snapshot, views.destination.unwrap_or(target), source, SOURCE_PORT)?;
+    Some(leaves.egress && enters.ingress)
+}
+
 /// Where the destination's side takes the source for its node.
 fn as_node(attempt: &Attempt<'_>, required: Sides) -> Option<Sides> {
-    if attempt.same_node() {
+    if attempt.same_node() || attempt.from.is_none() {
         return Some(required);
     }
-    let node = attempt.world.node(&attempt.from.node)?;
-    let address = node
-        .addresses
-        .iter()
-        .copied()
-        .find(|address| Family::of(*address) == attempt.family)?;
-    let from = Party::Node {
-        name: &node.name,
-        address,
-    };
-    let to = Party::Pod {
-        pod: &attempt.to.pod,
-        address: Some(attempt.to_address),
-    };
-    let seen = attempt.parties(&attempt.world.snapshot, from, to, attempt.port)?;
-    Some(Sides {
-        ingress: seen.ingress,
-        ..required
-    })
+    let (from, to) = attempt.pods();
+    let views = attempt.views();
+    let source = views.source.or_else(|| attempt.own_node());
+    attempt.seen(Views { source, ..views }, &attempt.world.snapshot, from, to)
 }

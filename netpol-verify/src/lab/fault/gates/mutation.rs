@@ -10,7 +10,7 @@ use crate::{
     cluster::ObjectName,
     lab::{
         World,
-        enforcer::rules::{BridgeFilter, Gate, NodePlan, Refusal, Scope, Table},
+        enforcer::rules::{BridgeFilter, Gate, NodePlan, Refusal, Scope, gates, tables},
         literal::{Peers, Way},
     },
 };
@@ -79,14 +79,6 @@ impl GateFault {
             }),
         }
     }
-}
-
-fn tables(plans: &mut [NodePlan]) -> impl Iterator<Item = &mut Table> {
-    plans.iter_mut().filter_map(|plan| plan.table.as_mut())
-}
-
-fn gates(plans: &mut [NodePlan]) -> impl Iterator<Item = &mut Gate> {
-    tables(plans).flat_map(|table| &mut table.gates)
 }
 
 fn retain(plans: &mut [NodePlan], stays: impl Fn(&Gate) -> bool) {

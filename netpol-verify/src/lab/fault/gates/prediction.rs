@@ -24,13 +24,15 @@ impl GateFault {
     /// - `retransmitted-syn-accepted` touches TCP only.
     pub(in super::super) fn made(self, attempt: &Attempt<'_>, required: Sides) -> Option<Made> {
         let nodes = &attempt.world.nodes;
-        let open = |of: &dyn Fn(&LabPod) -> bool| required.opened(of(attempt.from), of(attempt.to));
+        let open = |of: &dyn Fn(&LabPod) -> bool| {
+            required.opened(attempt.from.is_some_and(of), attempt.to.is_some_and(of))
+        };
         let made = match self {
             Self::NoEngine | Self::ChainsEmpty => OPEN,
             Self::EgressUnsupported => required.opened(true, false),
             Self::IngressUnsupported => required.opened(false, true),
-            Self::SameNodeOnly => required.unless(!attempt.same_node()),
-            Self::CrossNodeOnly => required.unless(attempt.same_node()),
+            Self::SameNodeOnly => looked_at(attempt, required, |own, other| own.node == other.node),
+            Self::CrossNodeOnly => looked_at(attempt, required, |own, other| own.node != other.node),
             Self::OneNodeDead => {
                 let dead = nodes.last().map(|node| node.name.as_str());
                 open(&|lab| dead == Some(lab.node.as_str()))
@@ -64,17 +66,37 @@ impl GateFault {
     }
 }
 
-/// Whether only a bridge lies between the two pods.
+/// Whether only a bridge lies between the two pods. What a Service stands for is not known to a bridge: the node forwards it.
 fn bridged(attempt: &Attempt<'_>) -> bool {
-    let node = attempt.world.node(&attempt.from.node);
-    attempt.same_node() && node.is_some_and(|node| node.bridge.is_some())
+    let node = attempt.from.and_then(|lab| attempt.world.node(&lab.node));
+    attempt.same_node() && attempt.through.is_none() && node.is_some_and(|node| node.bridge.is_some())
+}
+
+/// Gates are asked about those pods only; whatever is seen as something else passes.
+fn looked_at(
+    attempt: &Attempt<'_>,
+    required: Sides,
+    is_looked_at: impl Fn(&LabPod, &LabPod) -> bool,
+) -> Sides {
+    let views = attempt.views();
+    let is_seen = |way| {
+        let (own, other) = attempt.ends(way);
+        own.zip(other)
+            .is_some_and(|(own, other)| is_looked_at(own, other))
+    };
+    required.opened(
+        !is_seen(Way::Egress) || views.destination.is_some(),
+        !is_seen(Way::Ingress) || views.source.is_some(),
+    )
 }
 
 /// Whether a policy without rules isolates the pod of that side.
 fn bare_denial(attempt: &Attempt<'_>, way: Way) -> bool {
-    isolating(&attempt.world.snapshot, &attempt.ends(way).0.pod, way)
-        .into_iter()
-        .any(|policy| without_rules(policy, way))
+    attempt.ends(way).0.is_some_and(|lab| {
+        isolating(&attempt.world.snapshot, &lab.pod, way)
+            .into_iter()
+            .any(|policy| without_rules(policy, way))
+    })
 }
 
 /// Whether a pod whose joined name is the same comes before it in the order of names.
@@ -129,27 +151,21 @@ fn shared(attempt: &Attempt<'_>) -> Option<Sides> {
         let first = attempt.world.pods.iter().find(|other| {
             let (one, two) = (prefix(&other.pod.name.name), prefix(&lab.pod.name.name));
             other.pod.name.namespace == lab.pod.name.namespace && one.is_some() && one == two
-        })?;
-        Some(Pod {
-            labels: first.pod.labels.clone(),
-            ports: first.pod.ports.clone(),
-            ..lab.pod.clone()
-        })
+        });
+        first.map_or_else(
+            || lab.pod.clone(),
+            |first| Pod {
+                labels: first.pod.labels.clone(),
+                ports: first.pod.ports.clone(),
+                ..lab.pod.clone()
+            },
+        )
     };
-    let (from, to) = (stand_in(attempt.from), stand_in(attempt.to));
+    let (own_from, own_to) = (attempt.from.map(stand_in), attempt.to.map(stand_in));
+    let (from, to) = attempt.pods();
     // Only the pod's own gates are another's: to others it is who it is.
-    let egress = attempt.between(
-        snapshot,
-        Some(from.as_ref().unwrap_or(&attempt.from.pod)),
-        Some(&attempt.to.pod),
-    )?;
-    let ingress = attempt.between(
-        snapshot,
-        Some(&attempt.from.pod),
-        Some(to.as_ref().unwrap_or(&attempt.to.pod)),
-    )?;
     Some(Sides {
-        egress: egress.egress,
-        ingress: ingress.ingress,
+        egress: attempt.between(snapshot, own_from.as_ref(), to)?.egress,
+        ingress: attempt.between(snapshot, from, own_to.as_ref())?.ingress,
     })
 }

@@ -5,10 +5,7 @@ use std::net::IpAddr;
 use super::{Memory, MemoryFault};
 use crate::{
     cluster::{Phase, Snapshot},
-    lab::{
-        enforcer::rules::{Gate, NodePlan, Table},
-        literal::Peers,
-    },
+    lab::enforcer::rules::{NodePlan, gates, tables},
 };
 
 impl Memory {
@@ -44,14 +41,14 @@ impl Memory {
                     .filter(|pod| self.new.contains(&pod.name))
                     .flat_map(|pod| pod.ips.clone())
                     .collect();
-                gates(plans).for_each(|gate| forget(gate, |address| new.contains(address)));
+                gates(plans).for_each(|gate| gate.keep_addresses(|address| !new.contains(&address)));
             }
             MemoryFault::NothingAtStart if at_start => plans.iter_mut().for_each(|plan| plan.table = None),
             MemoryFault::NoAcceptsAtStart if at_start => {
                 gates(plans).for_each(|gate| gate.accepts.clear());
             }
             MemoryFault::NoPeersAtStart if at_start => {
-                gates(plans).for_each(|gate| forget(gate, |_| true));
+                gates(plans).for_each(|gate| gate.keep_addresses(|_| false));
             }
             MemoryFault::OverwrittenAtStart if at_start => gates(plans).for_each(|gate| {
                 let last = gate
@@ -137,23 +134,4 @@ fn has(snapshot: &Snapshot, policy: &crate::cluster::SourcedPolicy) -> bool {
         .policies
         .iter()
         .any(|known| known.name() == policy.name())
-}
-
-/// Takes pods' addresses out of what a gate lets through.
-fn forget(gate: &mut Gate, is_forgotten: impl Fn(&IpAddr) -> bool) {
-    gate.accepts.retain_mut(|accept| match &mut accept.peers {
-        Peers::Any => true,
-        Peers::Listed { blocks, addresses } => {
-            addresses.retain(|address| !is_forgotten(address));
-            !blocks.is_empty() || !addresses.is_empty()
-        }
-    });
-}
-
-fn tables(plans: &mut [NodePlan]) -> impl Iterator<Item = &mut Table> {
-    plans.iter_mut().filter_map(|plan| plan.table.as_mut())
-}
-
-fn gates(plans: &mut [NodePlan]) -> impl Iterator<Item = &mut Gate> {
-    tables(plans).flat_map(|table| &mut table.gates)
 }

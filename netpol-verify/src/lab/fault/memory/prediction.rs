@@ -2,8 +2,9 @@
 
 use super::{super::prediction::Made, MemoryFault, policies::each_rule};
 use crate::{
-    cluster::{ObjectName, Phase, Snapshot},
+    cluster::{ObjectName, Phase, Pod, Snapshot},
     lab::{
+        LabPod,
         fault::attempt::{Attempt, OPEN, Sides},
         literal::{Way, isolating, without_rules},
     },
@@ -16,20 +17,22 @@ impl MemoryFault {
         let told = attempt.told;
         let before = told.len().checked_sub(2).and_then(|index| told.get(index));
         let at_start = told.len() <= 1;
-        let is_new = |name: &ObjectName| before.is_some_and(|before| before.pod(name).is_none());
+        let is_new = |pod: Option<&Pod>| {
+            pod.zip(before)
+                .is_some_and(|(pod, before)| before.pod(&pod.name).is_none())
+        };
+        let (from, to) = attempt.pods();
         let sides = match self {
-            Self::NewPodUngated => {
-                required.opened(is_new(&attempt.from.pod.name), is_new(&attempt.to.pod.name))
-            }
+            Self::NewPodUngated => required.opened(is_new(from), is_new(to)),
             Self::NewPodUnknown => {
                 let strangers = attempt.required_of_strangers()?;
                 Sides {
-                    egress: if is_new(&attempt.to.pod.name) {
+                    egress: if is_new(to) {
                         strangers.egress
                     } else {
                         required.egress
                     },
-                    ingress: if is_new(&attempt.from.pod.name) {
+                    ingress: if is_new(from) {
                         strangers.ingress
                     } else {
                         required.ingress
@@ -42,8 +45,8 @@ impl MemoryFault {
             Self::OverwrittenAtStart if at_start => by_last_policy(attempt)?,
             Self::FlushedByOthers if told.len() == 2 => {
                 let first = attempt.world.nodes.first().map(|node| node.name.as_str());
-                let flushed = |node: &str| first == Some(node);
-                required.opened(flushed(&attempt.from.node), flushed(&attempt.to.node))
+                let flushed = |end: Option<&LabPod>| end.is_some_and(|lab| first == Some(lab.node.as_str()));
+                required.opened(flushed(attempt.from), flushed(attempt.to))
             }
             Self::NoAcceptsAtStart
             | Self::NoPeersAtStart
@@ -147,7 +150,9 @@ fn closed(attempt: &Attempt<'_>) -> Sides {
 fn by_last_policy(attempt: &Attempt<'_>) -> Option<Sides> {
     let snapshot = &attempt.world.snapshot;
     let side = |way: Way| {
-        let pod = &attempt.ends(way).0.pod;
+        let Some(pod) = attempt.ends(way).0.map(|lab| &lab.pod) else {
+            return Some(OPEN);
+        };
         let isolating = isolating(snapshot, pod, way);
         let Some(last) = isolating.iter().rev().find(|policy| !without_rules(policy, way)) else {
             return Some(if isolating.is_empty() { OPEN } else { CLOSED });
@@ -180,15 +185,13 @@ fn haunted(attempt: &Attempt<'_>, required: Sides) -> Option<Sides> {
         })
     };
     let mut sides = required;
-    if let Some(ghost) = ghost(attempt.from_address) {
-        sides.ingress |= attempt
-            .between(revived, Some(ghost), Some(&attempt.to.pod))?
-            .ingress;
+    let views = attempt.views();
+    let (from, to) = attempt.pods();
+    if let Some(ghost) = ghost(attempt.from_address).filter(|_| views.source.is_none()) {
+        sides.ingress |= attempt.between(revived, Some(ghost), to)?.ingress;
     }
-    if let Some(ghost) = ghost(attempt.to_address) {
-        sides.egress |= attempt
-            .between(revived, Some(&attempt.from.pod), Some(ghost))?
-            .egress;
+    if let Some(ghost) = ghost(attempt.to_address).filter(|_| views.destination.is_none()) {
+        sides.egress |= attempt.between(revived, from, Some(ghost))?.egress;
     }
     Some(sides)
 }

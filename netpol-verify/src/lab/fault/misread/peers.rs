@@ -1,13 +1,17 @@
 //! `from` and `to`, misread.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
-use k8s_openapi::{api::networking::v1::NetworkPolicyPeer, apimachinery::pkg::apis::meta::v1::LabelSelector};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use k8s_openapi::{
+    api::networking::v1::{IPBlock, NetworkPolicyPeer},
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
 
 use crate::{
     cluster::Snapshot,
     lab::{
-        fault::policies::{each_rule, each_spec, every_peer},
+        fault::policies::{each_rule, each_spec, every_peer, name_types},
         literal::selects,
     },
 };
@@ -23,6 +27,12 @@ pub(in super::super) enum PeerMisreading {
     NamespaceIgnored,
     /// An empty namespaceSelector selects nothing.
     EmptyNamespaceSelectorIsNone,
+    /// An empty namespaceSelector selects every address.
+    EmptyNamespaceSelectorIsWorld,
+    /// `NotIn` in a namespaceSelector also selects every address that is no pod's.
+    NotInAddsWorld,
+    /// A block holds only the pods in it.
+    BlocksHoldOnlyPods,
     /// A rule whose entries select nobody lets everybody through.
     NobodyIsEverybody,
     /// Without entries, a rule lets nobody through.
@@ -43,7 +53,7 @@ impl PeerMisreading {
         match self {
             Self::ExceptLeaks => shared_exceptions(snapshot),
             Self::OnlyFirstRule => each_spec(snapshot, |_, spec| {
-                super::super::policies::name_types(spec);
+                name_types(spec);
                 spec.ingress.iter_mut().for_each(|rules| rules.truncate(1));
                 spec.egress.iter_mut().for_each(|rules| rules.truncate(1));
             }),
@@ -89,6 +99,27 @@ impl PeerMisreading {
                     vec![peer]
                 }
             }),
+            Self::EmptyNamespaceSelectorIsWorld => rule.each_peer(|peer| {
+                let is_such = peer.namespace_selector == everywhere && peer.pod_selector.is_none();
+                let world = if is_such { beside(Vec::new()) } else { Vec::new() };
+                std::iter::once(peer).chain(world).collect()
+            }),
+            Self::NotInAddsWorld => rule.each_peer(|peer| {
+                let is_such = peer.pod_selector.is_none() && excludes(peer.namespace_selector.as_ref());
+                let world = if is_such {
+                    beside(pods_of(snapshot).collect())
+                } else {
+                    Vec::new()
+                };
+                std::iter::once(peer).chain(world).collect()
+            }),
+            Self::BlocksHoldOnlyPods => rule.each_peer(|peer| match &peer.ip_block {
+                Some(block) => pods_of(snapshot)
+                    .filter(|address| holds(block, *address))
+                    .map(|address| of_block(IpNet::from(address), &[]))
+                    .collect(),
+                None => vec![peer],
+            }),
             Self::NobodyIsEverybody => {
                 let nobody = rule.peers.iter().flatten().all(|peer| {
                     let is_selector = peer.ip_block.is_none();
@@ -123,6 +154,42 @@ impl PeerMisreading {
             Self::ExceptLeaks | Self::OnlyFirstRule => true,
         })
     }
+}
+
+fn pods_of(snapshot: &Snapshot) -> impl Iterator<Item = IpAddr> {
+    snapshot.pods.iter().flat_map(|pod| pod.ips.iter().copied())
+}
+
+/// Every address but these.
+fn beside(pods: Vec<IpAddr>) -> Vec<NetworkPolicyPeer> {
+    let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = pods.into_iter().partition(IpAddr::is_ipv4);
+    let v4 = of_block(IpNet::V4(Ipv4Net::default()), &v4);
+    vec![v4, of_block(IpNet::V6(Ipv6Net::default()), &v6)]
+}
+
+fn of_block(net: IpNet, except: &[IpAddr]) -> NetworkPolicyPeer {
+    let except: Vec<String> = except
+        .iter()
+        .map(|address| IpNet::from(*address).to_string())
+        .collect();
+    NetworkPolicyPeer {
+        ip_block: Some(IPBlock {
+            cidr: net.to_string(),
+            except: (!except.is_empty()).then_some(except),
+        }),
+        ..NetworkPolicyPeer::default()
+    }
+}
+
+fn excludes(selector: Option<&LabelSelector>) -> bool {
+    let expressions = selector.and_then(|selector| selector.match_expressions.as_ref());
+    let mut all = expressions.into_iter().flatten();
+    all.any(|requirement| requirement.operator == "NotIn")
+}
+
+fn holds(block: &IPBlock, address: IpAddr) -> bool {
+    let is_in = |text: &String| text.parse::<IpNet>().is_ok_and(|net| net.contains(&address));
+    is_in(&block.cidr) && !block.except.iter().flatten().any(is_in)
 }
 
 /// Blocks of one policy are merged by their CIDR, and each has the exceptions of all.

@@ -12,7 +12,8 @@ fn cluster(spec: &str) -> Snapshot {
     let text = format!(
         "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: p, namespace: a}}\nspec: {spec}\n---\n\
          apiVersion: v1\nkind: Pod\nmetadata: {{name: x, namespace: a}}\n\
-         spec: {{containers: [{{name: c, image: c, ports: [{{name: web, containerPort: 81}}]}}]}}\n"
+         spec: {{containers: [{{name: c, image: c, ports: [{{name: web, containerPort: 81}}]}}]}}\n\
+         status: {{podIPs: [{{ip: 10.1.0.2}}]}}\n"
     );
     let loaded = Loaded::from_text(&text, Path::new("test.yaml"));
     assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
@@ -103,6 +104,21 @@ fn peers() {
             PeerMisreading::EmptyNamespaceSelectorIsNone,
             "{from: [{podSelector: {}}, {namespaceSelector: {}}]}",
             "{from: [{podSelector: {}}]}",
+        ),
+        (
+            PeerMisreading::EmptyNamespaceSelectorIsWorld,
+            "{from: [{namespaceSelector: {}}, {namespaceSelector: {}, podSelector: {}}]}",
+            "{from: [{namespaceSelector: {}}, {ipBlock: {cidr: 0.0.0.0/0}}, {ipBlock: {cidr: '::/0'}}, {namespaceSelector: {}, podSelector: {}}]}",
+        ),
+        (
+            PeerMisreading::NotInAddsWorld,
+            "{from: [{namespaceSelector: {matchExpressions: [{key: c, operator: NotIn, values: [x]}]}}]}",
+            "{from: [{namespaceSelector: {matchExpressions: [{key: c, operator: NotIn, values: [x]}]}}, {ipBlock: {cidr: 0.0.0.0/0, except: [10.1.0.2/32]}}, {ipBlock: {cidr: '::/0'}}]}",
+        ),
+        (
+            PeerMisreading::BlocksHoldOnlyPods,
+            "{from: [{ipBlock: {cidr: 10.0.0.0/8}}, {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]}",
+            "{from: [{ipBlock: {cidr: 10.1.0.2/32}}]}",
         ),
         (PeerMisreading::MissingMeansNobody, "{ports: [{port: 80}]}", ""),
         (
