@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::outcome::{Outcome, UnknownCause};
+use super::outcome::{Outcome, Reply, UnknownCause};
 use crate::net::KernelTime;
 
 /// When nothing was seen of a packet, the same packet again: TCP's own first retransmission (RFC 6298, 2.1).
@@ -62,6 +62,10 @@ impl InFlight {
             self.dropped.get_or_insert(now);
             return Next::Send;
         }
+        // An answer that was lost once is what every client gets over: nft drops one where its sets are replaced under it.
+        if is_answer_dropped(outcome) && self.sends < TRANSMISSIONS {
+            return Next::Send;
+        }
         let is_pending = matches!(
             outcome,
             Outcome::Unknown {
@@ -94,6 +98,16 @@ impl InFlight {
     }
 }
 
+fn is_answer_dropped(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Delivered {
+            reply: Reply::Lost { place: Some(_) },
+            ..
+        }
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -116,16 +130,18 @@ mod tests {
         probe
     }
 
-    fn dropped() -> Outcome {
-        Outcome::Dropped {
-            place: DropPlace {
-                netns: Netns::default(),
-                ifindex: Ifindex(1),
-                reason: "NETFILTER_DROP".to_owned(),
-                location: None,
-                class: DropClass::Policy,
-            },
+    fn by_policy() -> DropPlace {
+        DropPlace {
+            netns: Netns::default(),
+            ifindex: Ifindex(1),
+            reason: "NETFILTER_DROP".to_owned(),
+            location: None,
+            class: DropClass::Policy,
         }
+    }
+
+    fn dropped() -> Outcome {
+        Outcome::Dropped { place: by_policy() }
     }
 
     #[test]
@@ -138,6 +154,24 @@ mod tests {
         }
         let done = probe.next(&dropped(), None, KernelTime(SECOND + 3));
         assert_eq!(done, Next::Done(Some(KernelTime(SECOND + 1))));
+    }
+
+    #[test]
+    fn an_answer_that_was_dropped_is_asked_for_twice_more() {
+        let lost = Outcome::Delivered {
+            reply: Reply::Lost {
+                place: Some(by_policy()),
+            },
+            only_retransmission: false,
+        };
+        let mut probe = sent();
+        for later in [1, 2] {
+            let now = KernelTime(SECOND + later);
+            assert_eq!(probe.next(&lost, None, now), Next::Send);
+            probe.sent(now);
+        }
+        let last = KernelTime(SECOND + 3);
+        assert_eq!(probe.next(&lost, None, last), Next::Done(Some(last)));
     }
 
     #[test]

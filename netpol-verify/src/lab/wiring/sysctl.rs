@@ -10,7 +10,7 @@ use crate::lab::Netns;
 /// Duplicate address detection is skipped only when both `all` and the interface say so (Linux 5.10 and later,
 /// `net/ipv6/addrconf.c`, `addrconf_dad_begin`), and an interface copies `default` when it is made. IPv4's settings may come
 /// from the machine (`net.core.devconf_inherit_init_net`), so they are set too.
-const EVERYWHERE: [(&str, &str); 10] = [
+const EVERYWHERE: [(&str, &str); 13] = [
     ("ipv6/conf/all/disable_ipv6", "0"),
     ("ipv6/conf/default/disable_ipv6", "0"),
     ("ipv6/conf/lo/disable_ipv6", "0"),
@@ -22,6 +22,11 @@ const EVERYWHERE: [(&str, &str); 10] = [
     ("ipv6/conf/default/addr_gen_mode", "0"),
     ("ipv4/conf/all/rp_filter", "0"),
     ("ipv4/conf/default/rp_filter", "0"),
+    // That nobody serves a port or protocol is told by ICMP, which the kernel rations to one a second and peer: a burst of
+    // probes would wait for answers that never come. Of the types that are rationed none is left that is sent.
+    ("ipv4/icmp_ratemask", "0"),
+    ("ipv6/icmp/ratelimit", "0"),
+    ("ipv6/icmp/ratemask", "255"),
 ];
 
 /// For nodes: they forward.
