@@ -35,6 +35,14 @@ struct Path {
 struct Wrong {
     first: JudgedAttempt,
     last: Duration,
+    times: u32,
+}
+
+impl Wrong {
+    /// Whether only one probe was lost: nft drops what is under way while a table is replaced under it, in whichever gate.
+    fn is_loss(&self) -> bool {
+        self.first.verdict == Verdict::Overblock && self.times == 1
+    }
 }
 
 impl Watch {
@@ -87,8 +95,14 @@ impl Watch {
                 let wrong = path.wrong.get_or_insert_with(|| Wrong {
                     first: attempt.clone(),
                     last: at,
+                    times: 0,
                 });
                 wrong.last = at;
+                wrong.times += 1;
+                // The worst is what is told.
+                if attempt.verdict == Verdict::Leak && wrong.first.verdict != Verdict::Leak {
+                    wrong.first = attempt.clone();
+                }
             }
         }
     }
@@ -118,6 +132,10 @@ impl Watch {
         let mut wrong = Vec::new();
         for (name, path) in self.paths {
             let Some(found) = path.wrong else { continue };
+            if found.is_loss() {
+                seen.lost += u64::from(!still_wrong.contains(&name));
+                continue;
+            }
             match found.first.verdict {
                 Verdict::Leak => seen.leaks += 1,
                 _ => seen.overblocks += 1,
@@ -228,11 +246,16 @@ mod tests {
             ],
             ms(1),
         );
+        let lost_once = attempt("x/d", Verdict::Overblock);
+        restart.see(&[attempt("x/b", Verdict::Overblock), lost_once], ms(2));
         restart.is_over();
-        restart.see(&[attempt("x/c", Verdict::Enforced)], ms(2));
+        restart.see(&[attempt("x/c", Verdict::Enforced)], ms(3));
         let (moment, wrong) = restart.end(2, &[attempt("x/a", Verdict::Leak)]);
         let seen = moment.seen;
-        assert_eq!((seen.leaks, seen.overblocks, seen.unknown), (1, 1, 1));
+        assert_eq!(
+            (seen.leaks, seen.overblocks, seen.lost, seen.unknown),
+            (1, 1, 1, 1)
+        );
         assert_eq!(wrong.len(), 1, "what is wrong in the end is counted there");
     }
 }

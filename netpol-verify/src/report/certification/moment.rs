@@ -28,6 +28,8 @@ pub struct MomentSummary {
     pub leaks: u64,
     /// Paths that were closed though policies allow them, which the start of a pod may do.
     pub overblocks: u64,
+    /// Paths that lost one probe in a restart and passed when asked again: a client sends again, and so nothing is closed.
+    pub lost: u64,
     /// Paths of which nothing can be told in the moment.
     pub unknown: u64,
     /// From its beginning to the last attempt that was still wrong, in microseconds; none where none was.
@@ -73,6 +75,7 @@ impl AddAssign for MomentSummary {
         self.attempts = self.attempts.saturating_add(other.attempts);
         self.leaks = self.leaks.saturating_add(other.leaks);
         self.overblocks = self.overblocks.saturating_add(other.overblocks);
+        self.lost = self.lost.saturating_add(other.lost);
         self.unknown = self.unknown.saturating_add(other.unknown);
         self.last_wrong_micros = self.last_wrong_micros.max(other.last_wrong_micros);
     }
@@ -105,6 +108,7 @@ impl MomentSummary {
         for (count, what) in [
             (self.leaks, "open against the policies"),
             (self.overblocks, "closed against the policies"),
+            (self.lost, "that lost a probe and passed the next time"),
             (self.unknown, "not told"),
         ] {
             if count > 0 {
