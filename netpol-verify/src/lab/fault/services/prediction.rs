@@ -3,7 +3,7 @@
 use super::{super::prediction::Made, ServiceFault};
 use crate::lab::{
     LabPod,
-    fault::attempt::{Attempt, Sides, Views},
+    fault::attempt::{Attempt, Sides, Through, Views},
     literal::Party,
 };
 
@@ -20,37 +20,19 @@ impl ServiceFault {
                 by(attempt, Views { source, ..views })?
             }
             Self::SourceLost => required,
-            Self::EgressByDialledPort => match attempt.through {
-                Some(through) if is_translated_by(attempt, attempt.from) => by(
-                    attempt,
-                    Views {
-                        egress_port: through.port,
-                        ..views
-                    },
-                )?,
-                _ => required,
-            },
-            Self::EgressByDialled => match attempt.through {
-                Some(through) if is_translated_by(attempt, attempt.from) => by(
-                    attempt,
-                    Views {
-                        destination: Some(Party::Outside(through.address)),
-                        egress_port: through.port,
-                        ..views
-                    },
-                )?,
-                _ => required,
-            },
-            Self::IngressByDialledPort => match attempt.through {
-                Some(through) if is_translated_by(attempt, attempt.to) => by(
-                    attempt,
-                    Views {
-                        ingress_port: through.port,
-                        ..views
-                    },
-                )?,
-                _ => required,
-            },
+            Self::EgressByDialledPort => by_dialled(attempt, attempt.from, required, |through| Views {
+                egress_port: through.port,
+                ..views
+            })?,
+            Self::EgressByDialled => by_dialled(attempt, attempt.from, required, |through| Views {
+                destination: Some(Party::Outside(through.address)),
+                egress_port: through.port,
+                ..views
+            })?,
+            Self::IngressByDialledPort => by_dialled(attempt, attempt.to, required, |through| Views {
+                ingress_port: through.port,
+                ..views
+            })?,
             Self::NodesLetIn => required.opened(false, views.source.is_some()),
             Self::NodesReached => required.opened(views.destination.is_some(), false),
             Self::OutsideLetIn => required.opened(false, attempt.from.is_none() || views.source.is_some()),
@@ -65,6 +47,19 @@ impl ServiceFault {
 fn by(attempt: &Attempt<'_>, views: Views<'_>) -> Option<Sides> {
     let (from, to) = attempt.pods();
     attempt.seen(views, &attempt.world.snapshot, from, to)
+}
+
+/// What the policies require by what is seen where the node of that end translates what was dialled.
+fn by_dialled<'a>(
+    attempt: &Attempt<'a>,
+    end: Option<&LabPod>,
+    required: Sides,
+    seen: impl FnOnce(Through<'a>) -> Views<'a>,
+) -> Option<Sides> {
+    match attempt.through {
+        Some(through) if is_translated_by(attempt, end) => by(attempt, seen(through)),
+        _ => Some(required),
+    }
 }
 
 /// Whether the node of that end translates what was dialled.
