@@ -6,18 +6,9 @@ use jiff::Timestamp;
 
 use super::{account::of_sensors, error::CertifyError, run::Cases, scene::ClusterScene};
 use crate::{
-    report::{Certification, Environment, Refused},
-    suite::{Record, cases::Case, play_all},
+    report::{Certification, Environment},
+    suite::{Record, play_all},
 };
-
-/// Features of cases that would pass for nothing on a cluster, and why.
-const IN_THE_LAB: [(&str, &str); 2] = [
-    ("init-container", "a pod of ours has no init container that ends"),
-    (
-        "address-reused",
-        "which pod gets which address is the cluster's to say",
-    ),
-];
 
 /// What was known before the first case.
 pub(super) struct CasesSetting {
@@ -37,9 +28,6 @@ pub(super) async fn cases_of(
     let cni = setting.cni.unwrap_or_else(|| "of unknown make".to_owned());
     let chosen = cases.chosen()?;
     let not_asked = cases.selection.of(&cases.suites)?.len() - chosen.len();
-    let (chosen, in_the_lab): (Vec<_>, Vec<_>) = chosen
-        .into_iter()
-        .partition(|(_, case)| only_in_the_lab(case).is_none());
     let nodes: Vec<String> = setting.nodes.iter().cloned().collect();
     let place = format!(
         "cluster {} {cni} nodes {}",
@@ -48,15 +36,6 @@ pub(super) async fn cases_of(
     );
     let mut record = Record::open(&cases.run, &place)?;
     let mut results = play_all::<_, CertifyError>(&mut scene, &chosen, &mut record, progress).await?;
-    results
-        .refused
-        .extend(in_the_lab.into_iter().filter_map(|(suite, case)| {
-            Some(Refused {
-                suite: suite.name.clone(),
-                id: case.id.clone(),
-                why: only_in_the_lab(case)?.to_owned(),
-            })
-        }));
     if not_asked > 0 {
         results.notes.push(format!(
             "{not_asked} cases restart the CNI's DaemonSet, and are played only with --disruptive"
@@ -75,11 +54,4 @@ pub(super) async fn cases_of(
     };
     let certification = results.certification(&cases.suites, environment, sensors.losses, setting.started);
     Ok((certification, record))
-}
-
-fn only_in_the_lab(case: &Case) -> Option<&'static str> {
-    let found = IN_THE_LAB
-        .iter()
-        .find(|(feature, _)| case.features.contains(*feature));
-    found.map(|(_, why)| *why)
 }

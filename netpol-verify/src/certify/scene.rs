@@ -19,11 +19,20 @@ use crate::{
     cluster::{ClusterState, Object, ObjectKey, ObjectName, Pod},
     finding::JudgedAttempt,
     net::Clock,
-    suite::{Changed, ProbePattern, Restarted, Scene, ScenePatience, Sockets, attempts, pick},
+    suite::{Changed, ProbePattern, Round, Scene, ScenePatience, Sockets, attempts, cases::Case, pick},
 };
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// Features of cases that would pass for nothing on a cluster, and why.
+const IN_THE_LAB: [(&str, &str); 2] = [
+    ("init-container", "a pod of ours has no init container that ends"),
+    (
+        "address-reused",
+        "which pod gets which address is the cluster's to say",
+    ),
+];
 
 /// A cluster on which cases are played.
 pub(super) struct ClusterScene<'a> {
@@ -226,11 +235,7 @@ impl Scene for ClusterScene<'_> {
         Ok(judged)
     }
 
-    async fn restart(&mut self, patterns: &[ProbePattern]) -> Result<Restarted, CertifyError> {
-        if self.agents.is_empty() {
-            let why = "the CNI's DaemonSet is restarted only when that is asked for, by --disruptive";
-            return Ok(Restarted::Refused { why: why.to_owned() });
-        }
+    async fn restart(&mut self, patterns: &[ProbePattern]) -> Result<Vec<Round>, CertifyError> {
         let mut rounds = vec![(Clock.now(), self.probe(patterns, None).await?)];
         let restarts = agents::restart(self.cluster, &self.agents).await?;
         let until = tokio::time::Instant::now() + ROLLOUT;
@@ -250,13 +255,22 @@ impl Scene for ClusterScene<'_> {
             }
         }
         rounds.push((Clock.now(), self.probe(patterns, None).await?));
-        Ok(Restarted::Seen(rounds))
+        Ok(rounds)
     }
 
-    fn unasked(&self, patterns: &[ProbePattern]) -> Option<String> {
-        let all_between_pods = patterns.iter().all(ProbePattern::is_between_pods);
-        (!all_between_pods)
-            .then(|| "Services, node ports and the outside are asked about in the lab only".to_owned())
+    fn unplayable(&self, case: &Case, patterns: &[ProbePattern]) -> Option<&'static str> {
+        let for_nothing = IN_THE_LAB
+            .into_iter()
+            .find(|(feature, _)| case.features.contains(*feature));
+        if let Some((_, why)) = for_nothing {
+            Some(why)
+        } else if !patterns.iter().all(ProbePattern::is_between_pods) {
+            Some("Services, node ports and the outside are asked about in the lab only")
+        } else if case.restarts() && self.agents.is_empty() {
+            Some("the CNI's DaemonSet is restarted only when that is asked for, by --disruptive")
+        } else {
+            None
+        }
     }
 
     fn sockets(&self) -> Result<Sockets, String> {

@@ -7,6 +7,9 @@ use std::{
     time::Duration,
 };
 
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
 use super::{
     certify_cases::{CaseOptions, CasesError},
     certify_fuzz::{self, FuzzOptions, Hunt},
@@ -27,9 +30,6 @@ use crate::{
         Chosen, Fuzzing, Record, RecordError, RunName, Scenario, Selection, SelectionError, cases::Suite,
     },
 };
-use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-
 /// Seconds that a change may take on a cluster.
 const SETTLE: u64 = 30;
 

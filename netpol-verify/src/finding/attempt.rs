@@ -100,6 +100,30 @@ pub struct JudgedAttempt {
     pub latency_micros: Option<u64>,
 }
 
+#[cfg(test)]
+impl JudgedAttempt {
+    /// An attempt that had to be stopped and was delivered, for tests to change what they are about.
+    pub(crate) fn example(from: &str, to: &str, verdict: Verdict) -> Self {
+        Self {
+            stage: String::new(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            protocol: Protocol::Tcp,
+            port: 80,
+            family: Family::Ipv4,
+            path: Path::SameNode,
+            expected: Expected::Deny,
+            by: Vec::new(),
+            observed: Observed::Delivered,
+            reason: None,
+            drop_kind: None,
+            only_retransmission: false,
+            verdict,
+            latency_micros: None,
+        }
+    }
+}
+
 impl JudgedAttempt {
     /// Whether it is not as it must be, or cannot be told.
     #[must_use]

@@ -32,6 +32,12 @@ impl fmt::Display for KernelTime {
     }
 }
 
+/// A span in whole microseconds, as documents give it.
+#[must_use]
+pub fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Reads the time; everything below `suite` and `cli` gets time as an argument instead.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock;

@@ -7,7 +7,7 @@ mod identity;
 mod protocol;
 
 pub use attempt::{AttemptKey, HASHED_PAYLOAD, payload_hash};
-pub use clock::{Clock, KernelTime};
+pub use clock::{Clock, KernelTime, micros};
 pub use cookie::netns_cookie_here;
 pub use identity::{Ifindex, Netns, NetnsCookie, NodeId};
 pub use protocol::{Family, ParseProtocolError, Protocol};

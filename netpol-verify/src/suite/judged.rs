@@ -8,7 +8,7 @@ use crate::{
     finding::{DropKind, Expected, JudgedAttempt, Observed, Path},
     flow::{Outcome, Reply},
     judge::{Inconclusive, Judgement},
-    net::{Family, Protocol},
+    net::{Family, Protocol, micros},
     observe::DropClass,
     policy::Expectation,
 };
@@ -135,7 +135,7 @@ pub fn labelled(label: Label, judgement: &Judgement, latency: Option<std::time::
             }
         ),
         verdict: judgement.verdict,
-        latency_micros: latency.map(|span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+        latency_micros: latency.map(micros),
     }
 }
 

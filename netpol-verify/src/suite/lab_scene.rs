@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{
+    cases::Case,
     open::Sockets,
     pairs::{attempts, pick},
     scenario::ProbePattern,
-    scene::{Changed, Restarted, Scene, ScenePatience},
+    scene::{Changed, Round, Scene, ScenePatience},
     stand::{Stand, StandError},
 };
 use crate::{
@@ -70,11 +71,11 @@ impl Scene for LabScene {
         Ok(self.stand.judged("", &set, all).await?.attempts)
     }
 
-    async fn restart(&mut self, patterns: &[ProbePattern]) -> Result<Restarted, StandError> {
-        Ok(Restarted::Seen(self.stand.restart_enforcer(patterns).await?))
+    async fn restart(&mut self, patterns: &[ProbePattern]) -> Result<Vec<Round>, StandError> {
+        self.stand.restart_enforcer(patterns).await
     }
 
-    fn unasked(&self, _: &[ProbePattern]) -> Option<String> {
+    fn unplayable(&self, _: &Case, _: &[ProbePattern]) -> Option<&'static str> {
         None
     }
 

@@ -42,6 +42,6 @@ pub use run::{
     Labels, Recorder, check_intent, environment, kernel_release, lab_losses, load, losses, play, reported,
 };
 pub use scenario::{ProbePattern, Scenario, ScenarioError, ScenarioStage};
-pub use scene::{Changed, Restarted, Scene, ScenePatience};
+pub use scene::{Changed, Round, Scene, ScenePatience};
 pub use selection::{Chosen, ParseShardError, Selection, SelectionError, Shard, suites};
 pub use stand::{StageResult, Stand, StandError};

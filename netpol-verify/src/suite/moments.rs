@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use super::rounds::key;
+use super::{rounds::key, scene::Round};
 use crate::{
     cluster::{Object, ObjectKey, Snapshot},
     finding::{JudgedAttempt, Verdict},
+    net::{KernelTime, micros},
     report::{Moment, MomentKind, MomentSummary},
 };
 
@@ -46,9 +47,15 @@ impl Wrong {
 }
 
 impl Watch {
-    /// Looks on while whoever enforces is started anew.
-    pub(super) fn of_restart() -> Self {
-        Self::new(MomentKind::Restart, BTreeSet::new())
+    /// Has looked on while whoever enforced was started anew at `began`. What is seen from now on tells only how long it was
+    /// wrong.
+    pub(super) fn of_restart(rounds: &[Round], began: KernelTime) -> Self {
+        let mut watch = Self::new(MomentKind::Restart, BTreeSet::new());
+        for (at, attempts) in rounds {
+            watch.see(attempts, at.since(began));
+        }
+        watch.unknown = Some(watch.untold());
+        watch
     }
 
     /// Looks on while pods start, where nothing else changes: what denies them was in force before. Administrators may deny by
@@ -107,11 +114,6 @@ impl Watch {
         }
     }
 
-    /// It is over: what is seen from now on tells only how long it was wrong.
-    pub(super) fn is_over(&mut self) {
-        self.unknown = Some(self.untold());
-    }
-
     fn untold(&self) -> u64 {
         self.paths.values().filter(|path| !path.told).count() as u64
     }
@@ -140,8 +142,7 @@ impl Watch {
                 Verdict::Leak => seen.leaks += 1,
                 _ => seen.overblocks += 1,
             }
-            let micros = u64::try_from(found.last.as_micros()).unwrap_or(u64::MAX);
-            seen.last_wrong_micros = seen.last_wrong_micros.max(Some(micros));
+            seen.last_wrong_micros = seen.last_wrong_micros.max(Some(micros(found.last)));
             if !still_wrong.contains(&name) {
                 wrong.push(found.first);
             }
@@ -162,8 +163,8 @@ mod tests {
     use super::Watch;
     use crate::{
         cluster::{ClusterState, Loaded, Object},
-        finding::{Expected, JudgedAttempt, Observed, Path, Verdict},
-        net::{Family, Protocol},
+        finding::{JudgedAttempt, Verdict},
+        net::KernelTime,
     };
 
     const OLD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: old, namespace: x}}";
@@ -177,23 +178,7 @@ mod tests {
     }
 
     fn attempt(to: &str, verdict: Verdict) -> JudgedAttempt {
-        JudgedAttempt {
-            stage: String::new(),
-            from: "x/old".to_owned(),
-            to: to.to_owned(),
-            protocol: Protocol::Tcp,
-            port: 80,
-            family: Family::Ipv4,
-            path: Path::SameNode,
-            expected: Expected::Deny,
-            by: Vec::new(),
-            observed: Observed::Delivered,
-            reason: None,
-            drop_kind: None,
-            only_retransmission: false,
-            verdict,
-            latency_micros: None,
-        }
+        JudgedAttempt::example("x/old", to, verdict)
     }
 
     fn of_start(before: &[&str], objects_then: &[&str]) -> Option<Watch> {
@@ -236,19 +221,24 @@ mod tests {
         assert_eq!(moment.seen.last_wrong_micros, Some(3000));
         assert_eq!(wrong.len(), 1);
 
-        let mut restart = Watch::of_restart();
         let untold = attempt("x/c", Verdict::Inconclusive);
-        restart.see(
-            &[
-                attempt("x/a", Verdict::Leak),
-                attempt("x/b", Verdict::Overblock),
-                untold,
-            ],
-            ms(1),
-        );
         let lost_once = attempt("x/d", Verdict::Overblock);
-        restart.see(&[attempt("x/b", Verdict::Overblock), lost_once], ms(2));
-        restart.is_over();
+        let began = KernelTime(0);
+        let rounds = [
+            (
+                began.plus(ms(1)),
+                vec![
+                    attempt("x/a", Verdict::Leak),
+                    attempt("x/b", Verdict::Overblock),
+                    untold,
+                ],
+            ),
+            (
+                began.plus(ms(2)),
+                vec![attempt("x/b", Verdict::Overblock), lost_once],
+            ),
+        ];
+        let mut restart = Watch::of_restart(&rounds, began);
         restart.see(&[attempt("x/c", Verdict::Enforced)], ms(3));
         let (moment, wrong) = restart.end(2, &[attempt("x/a", Verdict::Leak)]);
         let seen = moment.seen;

@@ -9,7 +9,7 @@ use super::{
     proof::{doubt, proof},
     rounds::{Required, settle},
     scenario::ProbePattern,
-    scene::{Changed, Restarted, Scene},
+    scene::{Changed, Scene},
 };
 use crate::{
     cluster::{ClusterState, Object, ObjectKey, Snapshot},
@@ -48,25 +48,16 @@ impl Player {
     ) -> Result<Played, S::Error> {
         let mut result = CaseResult::new(&suite.name, &case.id, &case.title, case.default);
         result.features = suite.features_of(case);
+        let asked: Vec<Vec<ProbePattern>> = case.steps.iter().map(|step| suite.patterns(step)).collect();
+        if let Some(why) = scene.unplayable(case, &asked.concat()) {
+            return Ok(refused(suite, case, why.to_owned()));
+        }
         let mut wanted = suite.state();
-        for (index, step) in case.steps.iter().enumerate() {
+        for ((step, patterns), number) in case.steps.iter().zip(&asked).zip(1..) {
             step.play(&mut wanted);
-            let patterns = suite.patterns(step);
-            if let Some(why) = scene.unasked(&patterns) {
-                return Ok(refused(suite, case, why));
-            }
             let changed = Clock.now();
-            let mut watch = if step.restart {
-                let rounds = match scene.restart(&patterns).await? {
-                    Restarted::Seen(rounds) => rounds,
-                    Restarted::Refused { why } => return Ok(refused(suite, case, why)),
-                };
-                let mut watch = Watch::of_restart();
-                for (at, attempts) in &rounds {
-                    watch.see(attempts, at.since(changed));
-                }
-                watch.is_over();
-                Some(watch)
+            let watch = if step.restart {
+                Some(Watch::of_restart(&scene.restart(patterns).await?, changed))
             } else {
                 let (gone, objects) = difference(scene.state(), &wanted);
                 let watch = Watch::of_start(&scene.state().snapshot(), &gone, &objects);
@@ -83,12 +74,11 @@ impl Player {
                 }
                 watch
             };
-            let rounds = settle(scene, &patterns, changed, &mut self.learnt, &mut watch).await?;
-            let number = index + 1;
+            let mut rounds = settle(scene, patterns, changed, &mut self.learnt, watch).await?;
             result.settled.extend(rounds.settled(number, &self.required));
             let mut seen: Vec<(Option<MomentKind>, &JudgedAttempt)> = Vec::new();
             let wrong_for_a_while;
-            if let Some(watch) = watch {
+            if let Some(watch) = rounds.watch.take() {
                 let (moment, wrong) = watch.end(number, &rounds.attempts);
                 if moment.seen.unknown > 0 {
                     result.remarks.push(format!(

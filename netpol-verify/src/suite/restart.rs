@@ -3,15 +3,13 @@
 use std::cell::Cell;
 
 use super::{
-    pairs::attempts,
     scenario::ProbePattern,
+    scene::Round,
     stand::{Stand, StandError},
 };
 use crate::{
-    finding::JudgedAttempt,
     lab::enforcer::{AnyEnforcer, Enforcer as _},
-    net::{Clock, KernelTime},
-    policy::compile,
+    net::Clock,
 };
 
 /// So often an agent that starts tells its engine how the cluster stands: at its start, and when it has caught up.
@@ -26,7 +24,7 @@ impl Stand {
     pub(super) async fn restart_enforcer(
         &mut self,
         patterns: &[ProbePattern],
-    ) -> Result<Vec<(KernelTime, Vec<JudgedAttempt>)>, StandError> {
+    ) -> Result<Vec<Round>, StandError> {
         let mut rounds = Vec::new();
         self.crash_enforcer().await;
         rounds.push(self.round(patterns).await?);
@@ -55,14 +53,9 @@ impl Stand {
         Ok(rounds)
     }
 
-    async fn round(
-        &mut self,
-        patterns: &[ProbePattern],
-    ) -> Result<(KernelTime, Vec<JudgedAttempt>), StandError> {
-        let snapshot = self.state().snapshot();
-        let (set, _) = compile(&snapshot);
+    async fn round(&mut self, patterns: &[ProbePattern]) -> Result<Round, StandError> {
         let at = Clock.now();
-        let result = self.judged("", &set, attempts(&snapshot, patterns)).await?;
+        let result = self.probe("", patterns).await?;
         Ok((at, result.attempts))
     }
 }

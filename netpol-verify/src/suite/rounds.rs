@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     finding::{Expected, JudgedAttempt},
-    net::{Clock, KernelTime},
+    net::{Clock, KernelTime, micros},
     report::{Edge, Settled},
     suite::ProbePattern,
 };
@@ -25,6 +25,8 @@ pub(super) struct Rounds {
     times: Vec<Times>,
     /// Whether the budget was spent.
     pub(super) spent: bool,
+    /// Who looks on.
+    pub(super) watch: Option<Watch>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,23 +44,19 @@ pub(super) async fn settle<S: Scene>(
     patterns: &[ProbePattern],
     changed: KernelTime,
     learnt: &mut Learnt,
-    watch: &mut Option<Watch>,
+    watch: Option<Watch>,
 ) -> Result<Rounds, S::Error> {
     let ScenePatience {
         budget,
         pause,
         says_when_done,
     } = scene.patience();
-    let mut rounds = Rounds::default();
-    let mut see = |attempts: &[JudgedAttempt], at| {
-        if let Some(watch) = watch {
-            watch.see(attempts, at);
-        }
+    let mut rounds = Rounds {
+        watch,
+        ..Rounds::default()
     };
     let at = Clock.now().since(changed);
-    let all = scene.probe(patterns, None).await?;
-    see(&all, at);
-    rounds.take_all(all, at);
+    rounds.take_all(scene.probe(patterns, None).await?, at);
     let mut had = Doubts::of(rounds.attempts.iter());
     let mut steady = says_when_done && !had.any();
     let mut asked_again = 0;
@@ -79,14 +77,11 @@ pub(super) async fn settle<S: Scene>(
         if doubts.any() {
             let open = rounds.doubtful();
             let again = scene.probe(patterns, Some(&open)).await?;
-            see(&again, at);
             rounds.take_again(&open, again, at);
             steady = false;
         } else {
             // All is right: once more as a whole, and it is settled.
-            let all = scene.probe(patterns, None).await?;
-            see(&all, at);
-            rounds.take_all(all, at);
+            rounds.take_all(scene.probe(patterns, None).await?, at);
             steady = true;
         }
         had = had.or(Doubts::of(rounds.attempts.iter()));
@@ -102,6 +97,7 @@ pub(super) async fn settle<S: Scene>(
 
 impl Rounds {
     fn take_all(&mut self, attempts: Vec<JudgedAttempt>, at: Duration) {
+        self.show(&attempts, at);
         let before = std::mem::take(&mut self.times);
         let known = before.into_iter().map(Some).chain(std::iter::repeat(None));
         self.times = attempts
@@ -113,6 +109,7 @@ impl Rounds {
     }
 
     fn take_again(&mut self, indices: &[usize], attempts: Vec<JudgedAttempt>, at: Duration) {
+        self.show(&attempts, at);
         for (index, attempt) in indices.iter().zip(attempts) {
             if let (Some(slot), Some(times)) = (self.attempts.get_mut(*index), self.times.get_mut(*index)) {
                 // Pods came or went meanwhile, and it is another path's answer: what is doubtful stays so.
@@ -122,6 +119,12 @@ impl Rounds {
                 *times = times.with(&attempt, at);
                 *slot = attempt;
             }
+        }
+    }
+
+    fn show(&mut self, attempts: &[JudgedAttempt], at: Duration) {
+        if let Some(watch) = &mut self.watch {
+            watch.see(attempts, at);
         }
     }
 
@@ -156,7 +159,6 @@ impl Rounds {
             if turned.is_empty() {
                 continue;
             }
-            let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
             let never = turned.iter().filter(|(attempt, _)| attempt.is_doubtful()).count();
             let right = turned.iter().filter(|(attempt, _)| !attempt.is_doubtful());
             found.push(Settled {
@@ -219,29 +221,10 @@ mod tests {
     use std::time::Duration;
 
     use super::Rounds;
-    use crate::{
-        finding::{Expected, JudgedAttempt, Observed, Path, Verdict},
-        net::{Family, Protocol},
-    };
+    use crate::finding::{JudgedAttempt, Verdict};
 
     fn attempt(to: &str, verdict: Verdict) -> JudgedAttempt {
-        JudgedAttempt {
-            stage: String::new(),
-            from: "x/a".to_owned(),
-            to: to.to_owned(),
-            protocol: Protocol::Tcp,
-            port: 80,
-            family: Family::Ipv4,
-            path: Path::SameNode,
-            expected: Expected::Deny,
-            by: Vec::new(),
-            observed: Observed::Delivered,
-            reason: None,
-            drop_kind: None,
-            only_retransmission: false,
-            verdict,
-            latency_micros: None,
-        }
+        JudgedAttempt::example("x/a", to, verdict)
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     cluster::{ClusterState, Object, ObjectKey},
     finding::JudgedAttempt,
     net::KernelTime,
-    suite::{ProbePattern, Sockets},
+    suite::{ProbePattern, Sockets, cases::Case},
 };
 
 /// A place where cases can be played. Names in what it is given and gives back are those of the suite.
@@ -34,10 +34,11 @@ pub trait Scene {
 
     /// Starts whoever enforces anew, and tries the paths over and over until it is back: the first time before it has
     /// begun, the last after it says that it is done.
-    fn restart(&mut self, patterns: &[ProbePattern]) -> impl Future<Output = Result<Restarted, Self::Error>>;
+    fn restart(&mut self, patterns: &[ProbePattern])
+    -> impl Future<Output = Result<Vec<Round>, Self::Error>>;
 
-    /// Why some of these paths cannot be asked about here: a case that needs them is not played. Nothing, where all can.
-    fn unasked(&self, patterns: &[ProbePattern]) -> Option<String>;
+    /// Why a case that asks about these paths is not played here; nothing, where it is.
+    fn unplayable(&self, case: &Case, patterns: &[ProbePattern]) -> Option<&'static str>;
 
     /// Where real sockets can be opened in the suite's pods and their nodes; or why they cannot.
     fn sockets(&self) -> Result<Sockets, String>;
@@ -61,17 +62,8 @@ pub struct ScenePatience {
     pub says_when_done: bool,
 }
 
-/// What became of a restart.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Restarted {
-    /// What each round of probes gave, and when it began.
-    Seen(Vec<(KernelTime, Vec<JudgedAttempt>)>),
-    /// It cannot be had here, or nobody asked for it: the case is not played.
-    Refused {
-        /// Why not.
-        why: String,
-    },
-}
+/// When a round of probes began, and what it gave.
+pub type Round = (KernelTime, Vec<JudgedAttempt>);
 
 /// What became of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -129,8 +129,8 @@ pub(super) fn node_name(ears: &Ears, netns: Netns) -> String {
 mod tests {
     use super::unless_answer;
     use crate::{
-        finding::{Expected, JudgedAttempt, Observed, Path, Verdict},
-        net::{AttemptKey, Family, Protocol},
+        finding::{JudgedAttempt, Verdict},
+        net::{AttemptKey, Protocol},
     };
 
     fn judged(protocol: Protocol, from: u16, to: u16, verdict: Verdict) -> Verdict {
@@ -140,21 +140,9 @@ mod tests {
             discriminator: 1,
         };
         let line = JudgedAttempt {
-            stage: String::new(),
-            from: "n/a".to_owned(),
-            to: "n/b".to_owned(),
             protocol,
             port: to,
-            family: Family::Ipv4,
-            path: Path::SameNode,
-            expected: Expected::Deny,
-            by: Vec::new(),
-            observed: Observed::Delivered,
-            reason: None,
-            drop_kind: None,
-            only_retransmission: false,
-            verdict,
-            latency_micros: None,
+            ..JudgedAttempt::example("n/a", "n/b", verdict)
         };
         unless_answer(&key, line).verdict
     }

@@ -201,28 +201,12 @@ mod tests {
     use jiff::Timestamp;
 
     use super::Ledger;
-    use crate::{
-        finding::{Code, Expected, JudgedAttempt, Observed, Path, Verdict},
-        net::{Family, Protocol},
-    };
+    use crate::finding::{Code, JudgedAttempt, Verdict};
 
     fn attempt(to: &str, verdict: Verdict) -> JudgedAttempt {
         JudgedAttempt {
             stage: "passive".to_owned(),
-            from: "n/a".to_owned(),
-            to: to.to_owned(),
-            protocol: Protocol::Tcp,
-            port: 80,
-            family: Family::Ipv4,
-            path: Path::SameNode,
-            expected: Expected::Deny,
-            by: Vec::new(),
-            observed: Observed::Delivered,
-            reason: None,
-            drop_kind: None,
-            only_retransmission: false,
-            verdict,
-            latency_micros: None,
+            ..JudgedAttempt::example("n/a", to, verdict)
         }
     }
 

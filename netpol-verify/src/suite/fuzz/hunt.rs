@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     finding::{JudgedAttempt, Verdict},
-    net::Clock,
+    net::{Clock, micros},
     report::{Fuzzed, Reproduction},
     suite::{
         patience::Learnt,
@@ -103,9 +103,7 @@ async fn settled<S: Scene>(
     if !put(scene, objects).await? {
         return Ok(None);
     }
-    settle(scene, patterns, changed, learnt, &mut None)
-        .await
-        .map(Some)
+    settle(scene, patterns, changed, learnt, None).await.map(Some)
 }
 
 /// Shrinks a violation and proves what is left with all the patience there is; what heals then is told as it was found.
@@ -133,7 +131,7 @@ async fn reproduce<S: Scene>(
         of_policies: cluster.count("NetworkPolicy"),
         of_pods: cluster.count("Pod"),
         candidates: shrunk.played,
-        micros: u64::try_from(Clock.now().since(began).as_micros()).unwrap_or(u64::MAX),
+        micros: micros(Clock.now().since(began)),
         manifest: least.to_yaml(),
     })
 }

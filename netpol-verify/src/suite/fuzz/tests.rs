@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     cluster::path::Step,
-    finding::{Expected, JudgedAttempt, Observed, Path, Verdict},
-    net::{Family, Protocol},
+    finding::{JudgedAttempt, Path, Verdict},
 };
 
 const MANY: u64 = 400;
@@ -141,21 +140,8 @@ fn whatever_is_left_out_one_thing_less_is_there_and_pods_stay_whole() {
 
 fn between(from: &str, to: &str) -> JudgedAttempt {
     JudgedAttempt {
-        stage: String::new(),
-        from: from.to_owned(),
-        to: to.to_owned(),
-        protocol: Protocol::Tcp,
-        port: 80,
-        family: Family::Ipv4,
         path: Path::CrossNode,
-        expected: Expected::Deny,
-        by: Vec::new(),
-        observed: Observed::Delivered,
-        reason: None,
-        drop_kind: None,
-        only_retransmission: false,
-        verdict: Verdict::Leak,
-        latency_micros: None,
+        ..JudgedAttempt::example(from, to, Verdict::Leak)
     }
 }
 

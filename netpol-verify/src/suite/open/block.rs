@@ -20,9 +20,7 @@ pub(super) fn pattern(client: &str) -> Option<ProbePattern> {
     Some(ProbePattern {
         from: client.parse().ok()?,
         to: SERVER.parse().ok()?,
-        port: PORT,
-        protocol: Protocol::Tcp,
-        door: None,
+        ..ProbePattern::everyone(Protocol::Tcp, PORT)
     })
 }
 
@@ -53,7 +51,7 @@ async fn under<S: Scene>(
     let changed = Clock.now();
     ground.lay(scene, denied).await?;
     let patterns: Vec<ProbePattern> = CLIENTS.iter().filter_map(|client| pattern(client)).collect();
-    let rounds = settle(scene, &patterns, changed, learnt, &mut None)
+    let rounds = settle(scene, &patterns, changed, learnt, None)
         .await
         .map_err(Halt::Scene)?;
     Ok(rounds.attempts)
