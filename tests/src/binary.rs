@@ -198,6 +198,14 @@ impl Ran {
         Ok(self)
     }
 
+    /// Standard output as one JSON document.
+    ///
+    /// # Errors
+    /// It is none of this kind; with standard error.
+    pub fn document<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(&self.out).with_context(|| self.err.clone())
+    }
+
     /// Expects that no namespace, link, file, process or program of this run is left. The kernel lets programs go a moment
     /// after their process.
     ///

@@ -17,10 +17,6 @@ use netpol_verify::{
 use netpol_verify_tests::{Npv, Ran, as_root};
 use nix::sys::signal::Signal;
 
-fn certification(ran: &Ran) -> Result<Certification> {
-    serde_json::from_str(&ran.out).with_context(|| ran.err.clone())
-}
-
 /// How many attempts of each case must be stopped, by the tables that were written by hand.
 fn denied(suites: &[Suite]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
@@ -46,7 +42,7 @@ fn a_cni_that_enforces_passes_every_case_of_every_suite() -> Result<()> {
     let ran = Npv::new("certify --lab --cni enforcing --suite all -o json")?
         .run()?
         .expect(0)?;
-    let run = certification(&ran)?;
+    let run = ran.document::<Certification>()?;
     let failed: Vec<&str> = run
         .cases
         .iter()
@@ -76,7 +72,7 @@ fn a_cni_that_enforces_nothing_leaks_at_every_attempt_that_the_tables_deny() -> 
     let ran = Npv::new("certify --lab --cni flannel --suite cyclonus -o json")?
         .run()?
         .expect(1)?;
-    let run = certification(&ran)?;
+    let run = ran.document::<Certification>()?;
     assert_eq!(run.verdict, RunVerdict::NotEnforced);
     assert_eq!(
         (
@@ -112,7 +108,7 @@ fn a_wrong_enforcer_fails_where_it_is_wrong_and_the_report_says_which_feature() 
     let before = folder.path().join("before.json");
     fs::write(&before, &good.out)?;
     let wrong = Npv::new(words)?.arg("--fault=except-ignored").run()?.expect(1)?;
-    let run = certification(&wrong)?;
+    let run = wrong.document::<Certification>()?;
     assert_eq!(run.verdict, RunVerdict::PartiallyEnforced);
     let never: Vec<&str> = run
         .features
@@ -176,7 +172,7 @@ fn an_interrupted_run_goes_on_where_it_was() -> Result<()> {
         with_state(&words.replace("--lab", "--lab --cni flannel"), home.path(), name)?.expect(2)?;
     assert!(elsewhere.err.contains("not mixed"), "{}", elsewhere.err);
     let ran = with_state(words, home.path(), name)?.expect(0)?;
-    let run = certification(&ran)?;
+    let run = ran.document::<Certification>()?;
     assert_eq!((run.counts.played, run.counts.passed), (19, 19));
     assert!(
         run.environment

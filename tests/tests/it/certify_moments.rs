@@ -1,17 +1,11 @@
 //! `certify --lab` while enforcers restart and pods start: what was in force must go on to be.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
-
 use anyhow::{Context as _, Result};
 use netpol_verify::report::{CaseVerdict, Certification, MomentKind, MomentSummary};
-use netpol_verify_tests::{Npv, Ran, as_root};
+use netpol_verify_tests::{Npv, as_root, write_program};
 
 /// The cases that restart somebody, and the one in which a pod starts.
 const MOMENTS: &str = "certify --lab --suite own --filter restart --filter start-up -o json";
-
-fn certification(ran: &Ran) -> Result<Certification> {
-    serde_json::from_str(&ran.out).with_context(|| ran.err.clone())
-}
 
 fn failed(run: &Certification) -> Vec<&str> {
     let failed = run
@@ -45,7 +39,7 @@ fn no_enforcer_that_is_right_opens_or_closes_anything_while_it_restarts() -> Res
         let ran = Npv::new(&format!("{MOMENTS} {enforcer} --wiring {wiring}"))?
             .run()?
             .expect(0)?;
-        let run = certification(&ran)?;
+        let run = ran.document::<Certification>()?;
         let (restart, start_up) = (run.moments.restart, run.moments.start_up);
         assert_eq!((restart.moments, start_up.moments), (4, 1), "{enforcer}");
         assert_eq!((wrong(restart), wrong(start_up)), (0, 0), "{enforcer}");
@@ -74,7 +68,7 @@ fn what_an_agent_gets_wrong_at_its_start_or_a_pods_is_a_finding_that_no_budget_e
         let ran = Npv::new(&format!("{MOMENTS} --fault {fault} --settle 5"))?
             .run()?
             .expect(1)?;
-        let run = certification(&ran)?;
+        let run = ran.document::<Certification>()?;
         assert_eq!(failed(&run), cases, "{fault}");
         let (leaks, overblocks) = match fault {
             "startup-fail-open" => (run.moments.start_up.leaks, 0),
@@ -123,14 +117,13 @@ fn a_window_that_no_fault_of_ours_describes_is_seen_while_a_program_restarts() -
     let folder = tempfile::tempdir()?;
     let program = folder.path().join("careless.py");
     let enforcer = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples/enforcer.py");
-    fs::write(&program, CARELESS.replace("ENFORCER", &format!("{enforcer:?}")))?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    write_program(&program, &CARELESS.replace("ENFORCER", &format!("{enforcer:?}")))?;
     let words = format!(
         "certify --lab --suite own --filter OWN-134 -o json --enforcer exec:{}",
         program.display()
     );
     let ran = Npv::new(&words)?.run()?.expect(1)?;
-    let run = certification(&ran)?;
+    let run = ran.document::<Certification>()?;
     assert_eq!(failed(&run), ["OWN-134"]);
     assert!(run.moments.restart.leaks > 0, "{:?}", run.moments);
     assert!(run.moments.restart.last_wrong_micros.is_some());

@@ -13,7 +13,7 @@ fn hunt(words: &str, exit: i32) -> Result<Value> {
         .run()?
         .expect(exit)?;
     ran.nothing_left()?;
-    Ok(serde_json::from_str(&ran.out)?)
+    ran.document()
 }
 
 fn number(of: &Value, key: &str) -> Result<u64> {

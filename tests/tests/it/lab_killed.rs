@@ -1,9 +1,9 @@
 //! Killed at any moment, a run leaves nothing that the next one does not remove; interrupted, it leaves nothing at all.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result};
-use netpol_verify_tests::{Npv, Ran, as_root};
+use netpol_verify_tests::{Npv, Ran, as_root, write_program};
 use nix::sys::signal::Signal;
 
 /// Moments of a run, in milliseconds: bounded, and others in every test process.
@@ -57,11 +57,10 @@ fn a_program_that_a_killed_run_had_started_is_ended_by_the_next() -> Result<()> 
     let folder = tempfile::tempdir()?;
     let (path, reached) = (folder.path().join("deaf"), folder.path().join("reached"));
     // It hears neither the end of its input nor anything else.
-    fs::write(
+    write_program(
         &path,
-        format!("#!/bin/sh\ntouch {}\nsleep 600\n", reached.display()),
+        &format!("#!/bin/sh\ntouch {}\nsleep 600\n", reached.display()),
     )?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     let running = Npv::new("lab --enforcer-timeout 60 --enforcer")?
         .arg(format!("exec:{}", path.display()))
         .start()?;
@@ -112,11 +111,10 @@ fn an_interrupted_run_takes_its_program_and_what_that_started_along() -> Result<
     }
     let folder = tempfile::tempdir()?;
     let (path, reached) = (folder.path().join("parent"), folder.path().join("reached"));
-    fs::write(
+    write_program(
         &path,
-        format!("#!/bin/sh\nsleep 600 &\ntouch {}\nsleep 600\n", reached.display()),
+        &format!("#!/bin/sh\nsleep 600 &\ntouch {}\nsleep 600\n", reached.display()),
     )?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     let running = Npv::new("lab --enforcer-timeout 60 --enforcer")?
         .arg(format!("exec:{}", path.display()))
         .start()?;

@@ -1,11 +1,11 @@
 //! What the API leaves open, asked of the lab's enforcers on each wiring: each answer as it can be explained, and none where it
 //! would mean nothing.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use netpol_verify::report::{CaseVerdict, Certification, RunVerdict};
-use netpol_verify_tests::{Npv, as_root};
+use netpol_verify_tests::{Npv, as_root, write_program};
 
 const OPEN_INGRESS: &str = "a connection that is open when ingress to its server is denied (R27)";
 const AFTER_INGRESS: &str = "a connection after ingress to its server was denied for a while (R27)";
@@ -34,7 +34,7 @@ fn certified(words: &str, exit: i32) -> Result<Certification> {
         .expect(exit)
         .context(words.to_owned())?;
     ran.nothing_left()?;
-    Ok(serde_json::from_str(&ran.out)?)
+    ran.document()
 }
 
 /// One case, and what is asked beside.
@@ -70,8 +70,7 @@ fn like_the_example(changes: &[(&str, &str)]) -> Result<(tempfile::TempDir, Path
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("enforcer.py");
-    fs::write(&path, text)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    write_program(&path, &text)?;
     Ok((folder, path))
 }
 

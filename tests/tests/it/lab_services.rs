@@ -13,7 +13,7 @@ fn certified(words: &str, exit: i32) -> Result<Value> {
     let ran = Npv::new(&format!("certify --lab --suite own {through} -o json {words}"))?;
     let ran = ran.run()?.expect(exit)?;
     ran.nothing_left()?;
-    Ok(serde_json::from_str(&ran.out)?)
+    ran.document()
 }
 
 fn count(of: &Value, path: &str) -> Result<u64> {
