@@ -1,7 +1,10 @@
 //! From the ends that were asked about to the connections that packets would make: Services become their pods, blocks their
 //! stretches, names their addresses.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use ipnet::IpNet;
 
@@ -171,22 +174,18 @@ struct Target<'a> {
 /// What a Service or a node's port translates, in both families.
 #[derive(Clone, Debug, Default)]
 struct Via {
-    dialled: Vec<IpAddr>,
+    dialled: Vec<SocketAddr>,
     rewritten: Vec<IpAddr>,
 }
 
 impl Via {
     fn in_family(&self, family: Option<Family>) -> Option<Translation> {
-        let of_family = |addresses: &[IpAddr]| -> Vec<IpAddr> {
-            addresses
-                .iter()
-                .copied()
-                .filter(|address| family.is_none_or(|family| Family::of(*address) == family))
-                .collect()
-        };
+        let is_meant = |address: IpAddr| family.is_none_or(|family| Family::of(address) == family);
+        let mut dialled = self.dialled.iter().copied();
+        let rewritten = self.rewritten.iter().copied();
         Some(Translation {
-            dialled: of_family(&self.dialled).first().copied(),
-            rewritten: of_family(&self.rewritten),
+            dialled: dialled.find(|dialled| is_meant(dialled.ip())),
+            rewritten: rewritten.filter(|address| is_meant(*address)).collect(),
         })
     }
 }
@@ -534,7 +533,7 @@ fn of_service<'a>(
                 place,
                 protocol: port.protocol,
                 port: backend.port,
-                via: via(snapshot, service, &question.to, by_node),
+                via: via(snapshot, service, port, &question.to, by_node),
             });
         }
     }
@@ -543,7 +542,13 @@ fn of_service<'a>(
 
 /// What is translated on the way to a Service: nothing for a headless one; the client's address too where a node or a load
 /// balancer hands the packet on and may put its own in its place (R20).
-fn via(snapshot: &Snapshot, service: &Service, to: &AskedEnd, by_node: bool) -> Option<Via> {
+fn via(
+    snapshot: &Snapshot,
+    service: &Service,
+    port: &ServicePort,
+    to: &AskedEnd,
+    by_node: bool,
+) -> Option<Via> {
     if service.headless {
         return None;
     }
@@ -558,9 +563,16 @@ fn via(snapshot: &Snapshot, service: &Service, to: &AskedEnd, by_node: bool) -> 
     } else {
         Vec::new()
     };
-    let dialled = match to {
+    let number = port.node_port.filter(|_| by_node).unwrap_or(port.port);
+    let addresses = match to {
         AskedEnd::Address(address) => vec![*address],
         AskedEnd::Pod(_) | AskedEnd::Service(_) | AskedEnd::Block(_) => service.cluster_ips.clone(),
     };
-    Some(Via { dialled, rewritten })
+    Some(Via {
+        dialled: addresses
+            .into_iter()
+            .map(|address| SocketAddr::new(address, number))
+            .collect(),
+        rewritten,
+    })
 }

@@ -1,6 +1,9 @@
 //! The question put to the policies and the answer with its reason.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,8 +77,8 @@ impl fmt::Display for End {
 /// An address translation on the way, of which the API does not say on which side of it policies look (R13, R20).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Translation {
-    /// The address that was dialled: a Service's or a node's.
-    pub dialled: Option<IpAddr>,
+    /// What was dialled: a Service's address or a node's, and the port there.
+    pub dialled: Option<SocketAddr>,
     /// The addresses that the destination may see instead of the source's own: those of nodes that rewrite it.
     pub rewritten: Vec<IpAddr>,
 }
@@ -126,6 +129,9 @@ pub enum Expectation {
 pub enum Unspecified {
     /// R13: whether ipBlock sees addresses before or after translation.
     NatRewriting,
+    /// R13, R20: whether a pod that dials a port of another node is seen to dial that node, which translates it, or the pod
+    /// behind (projectcalico/calico#9869).
+    DialledNode,
     /// R22: a pod towards its own node.
     PodToOwnNode,
     /// R23: a pod to itself.
@@ -151,6 +157,9 @@ impl Unspecified {
         match self {
             Self::NatRewriting => {
                 "the API does not say whether ipBlock sees addresses before or after NAT (R13)"
+            }
+            Self::DialledNode => {
+                "the API does not say whether egress to another node's port is to that node or to the pod behind it (R20)"
             }
             Self::PodToOwnNode => "the API does not say whether a pod may be kept from its own node (R22)",
             Self::Loopback => "a pod's traffic to itself is not subject to policy (R23)",

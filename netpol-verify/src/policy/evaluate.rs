@@ -11,7 +11,7 @@ use super::{
     port::NamedPort,
     set::{PodEntry, PolicySet},
 };
-use crate::net::Family;
+use crate::net::{Family, Protocol};
 
 /// One end, looked up.
 #[derive(Clone, Copy)]
@@ -52,13 +52,15 @@ pub(super) struct Question<'a> {
     /// Its class for administrators' policies.
     pub(super) admin_subject: Option<u32>,
     pub(super) view: View,
+    pub(super) protocol: Protocol,
+    /// The destination's port.
+    pub(super) port: u16,
     /// The port names of the destination pod.
     pub(super) declared: &'a [NamedPort],
     /// Whether the other end is the node that the pod runs on, as NetworkPolicies see it.
     pub(super) own_node: bool,
     /// The same as administrators' policies see it, to which a hostNetwork pod is always its node.
     pub(super) admin_own_node: bool,
-    pub(super) traffic: &'a Traffic,
 }
 
 impl PolicySet {
@@ -149,16 +151,28 @@ impl PolicySet {
             subject: subject.class(reading),
             admin_subject: subject.admin_class(),
             view,
+            protocol: traffic.protocol,
+            port: traffic.port,
             declared,
             own_node: own_node.is_seen,
             admin_own_node: own_node.is_so,
-            traffic,
         };
         let mut egress = (Answer::OPEN, Side::default());
         if let Party::Pod(pod, _) = from {
             let direct = to.view(reading);
-            let dialled = via.and_then(|via| via.dialled).map(|address| View {
-                address: Some(address),
+            let dialled = via.and_then(|via| via.dialled);
+            let node = dialled.and_then(|dialled| {
+                let node = self.other_node_at(dialled.ip(), pod)?;
+                let question = question(Direction::Egress, from, node.view(reading), OwnNode::sure(false));
+                let as_node = Question {
+                    port: dialled.port(),
+                    declared: &[],
+                    ..question
+                };
+                Some((Unspecified::DialledNode, as_node))
+            });
+            let dialled = dialled.map(|dialled| View {
+                address: Some(dialled.ip().to_canonical()),
                 ..direct
             });
             let views: Vec<View> = [Some(direct), dialled].into_iter().flatten().collect();
@@ -171,10 +185,9 @@ impl PolicySet {
                         .map(move |view| (own_node, view.beside(own_node, pod)));
                     seen.collect::<Vec<_>>()
                 });
-            egress =
-                self.over(readings.map(|(own_node, view)| {
-                    (own_node.why(), question(Direction::Egress, from, view, own_node))
-                }));
+            let readings = readings
+                .map(|(own_node, view)| (own_node.why(), question(Direction::Egress, from, view, own_node)));
+            egress = self.over(readings.chain(node));
         }
         let mut ingress = (Answer::OPEN, Side::default());
         if let Party::Pod(pod, _) = to {
@@ -222,6 +235,14 @@ impl PolicySet {
         let (answer, mut side) = asked.unwrap_or((Answer::OPEN, Side::default()));
         side.answer = Some(answer.expectation());
         (answer, side)
+    }
+
+    /// The node that has an address, where it is not the pod's own: that one translates before it asks the pod's policies.
+    fn other_node_at(&self, address: IpAddr, pod: &PodEntry) -> Option<Party<'_>> {
+        let address = address.to_canonical();
+        let nodes = self.node_addresses.get(&address)?;
+        let is_own = pod.node.is_some_and(|own| nodes.contains(&own));
+        (!is_own).then(|| Party::Node(nodes.first().copied(), address))
     }
 
     /// The node that has an address.

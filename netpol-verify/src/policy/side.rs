@@ -153,10 +153,9 @@ impl PolicySet {
 
     /// Whether a rule matches the other end and the port; `class` is the other end's, for selectors.
     fn matches(&self, rule: &Rule, question: &Question<'_>, class: Option<u32>) -> Match {
-        let traffic = question.traffic;
         let by_name = || {
             rule.ports
-                .matches(traffic.protocol, traffic.port, question.declared)
+                .matches(question.protocol, question.port, question.declared)
         };
         match &rule.peers {
             Peers::Any => Match::when(by_name()),
@@ -172,7 +171,7 @@ impl PolicySet {
                 }
                 // What is met as an address declares no names; the pod at the rule's own end still does (R17).
                 let port_is_met = match question.direction {
-                    Direction::Egress => rule.ports.by_number(traffic.protocol, traffic.port),
+                    Direction::Egress => rule.ports.by_number(question.protocol, question.port),
                     Direction::Ingress => by_name(),
                 };
                 if port_is_met {

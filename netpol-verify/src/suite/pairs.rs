@@ -1,6 +1,6 @@
 //! Which attempts a stage makes: every pair of pods, on the ports asked for, in every family both have.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{
     door::Dialled,
@@ -51,7 +51,7 @@ impl Attempt {
             .filter(|dialled| dialled.address != self.to_address);
         set.decide(&Traffic {
             via: dialled.map(|dialled| Translation {
-                dialled: Some(dialled.address),
+                dialled: Some(SocketAddr::new(dialled.address, dialled.port)),
                 rewritten: dialled.rewritten.clone(),
             }),
             ..Traffic::direct(

@@ -1,6 +1,6 @@
 //! Which cases of which suites are played, and in what order.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::Path, str::FromStr};
 
 use super::{
     Scenario, ScenarioError,
@@ -17,6 +17,16 @@ pub enum SelectionError {
     /// A scenario.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+    /// It is no name of ours, and no folder.
+    #[error(
+        "there is neither a suite nor a folder {name:?}; suites are {}, {} and {ALL}",
+        Scenario::EMBEDDED.join(", "),
+        Suite::EMBEDDED.join(", ")
+    )]
+    Unknown {
+        /// The name.
+        name: String,
+    },
     /// Nothing is left to play.
     #[error(
         "no case of {suites} is meant by {filter}; a filter is a case, a feature or a suite: `CY-013`, `CY-1*`, `end-port`, `e2e`"
@@ -58,11 +68,15 @@ impl Chosen {
     /// # Errors
     /// It is not there, or something in it is wrong.
     pub fn load(name: &str) -> Result<Self, SelectionError> {
-        let is_suite = name == ALL
-            || Suite::EMBEDDED.contains(&name)
-            || (!Scenario::EMBEDDED.contains(&name)
-                && std::path::Path::new(name).join("suite.yaml").exists());
-        if is_suite {
+        let folder = Path::new(name);
+        let is_ours = name == ALL || Suite::EMBEDDED.contains(&name);
+        let is_known = is_ours || Scenario::EMBEDDED.contains(&name);
+        if !is_known && !folder.exists() {
+            return Err(SelectionError::Unknown {
+                name: name.to_owned(),
+            });
+        }
+        if is_ours || (!is_known && folder.join("suite.yaml").exists()) {
             Ok(Self::Suites(suites(name)?))
         } else {
             Ok(Self::Scenario(Box::new(Scenario::load(name)?)))
@@ -228,6 +242,10 @@ mod tests {
         assert!(matches!(Chosen::load("guide"), Ok(Chosen::Scenario(_))));
         assert!(matches!(Chosen::load("e2e"), Ok(Chosen::Suites(suites)) if suites.len() == 1));
         assert!(matches!(Chosen::load("all"), Ok(Chosen::Suites(suites)) if suites.len() > 2));
-        assert!(Chosen::load("/no/such/folder").is_err());
+        let unknown = Chosen::load("cyclonos").unwrap_err().to_string();
+        assert!(
+            unknown.contains("\"cyclonos\"") && unknown.contains("cyclonus, e2e"),
+            "{unknown}"
+        );
     }
 }

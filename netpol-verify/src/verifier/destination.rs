@@ -114,7 +114,7 @@ fn translation(world: &World, protocol: Protocol, dialled: SocketAddr, at: IpAdd
         .services()
         .behind(address, protocol, dialled.port(), is_node);
     Some(Translation {
-        dialled: Some(address),
+        dialled: Some(SocketAddr::new(address, dialled.port())),
         rewritten: rewritten(world, behind.is_some_and(|behind| behind.may_rewrite)),
     })
 }
@@ -182,7 +182,7 @@ fn by_address(world: &World, protocol: Protocol, dialled: SocketAddr) -> Destina
 fn through(world: &World, dialled: SocketAddr, behind: &Behind) -> Destination {
     let address = dialled.ip().to_canonical();
     let via = Translation {
-        dialled: Some(address),
+        dialled: Some(SocketAddr::new(address, dialled.port())),
         rewritten: rewritten(world, behind.may_rewrite),
     };
     let in_family = behind.backends.iter().filter(|backend| {

@@ -146,7 +146,7 @@ fn where_it_arrived_outweighs_what_was_dialled() {
     let via = targets[0].via.clone().unwrap();
     assert_eq!(
         (via.dialled, service, targets[0].home),
-        (Some(at("10.96.0.1:80").ip()), None, Some(home(2)))
+        (Some(at("10.96.0.1:80")), None, Some(home(2)))
     );
 }
 

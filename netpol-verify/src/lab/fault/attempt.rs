@@ -205,9 +205,10 @@ impl<'a> Attempt<'a> {
         } else {
             plain.ingress
         };
-        let (leaves, enters) = ([plain.egress, as_dialled], [plain.ingress, hidden]);
-        let is_open = leaves == [true; 2] && enters == [true; 2];
-        let is_closed = leaves == [false; 2] || enters == [false; 2];
+        let leaves = [plain.egress, as_dialled, seen.egress];
+        let enters = [plain.ingress, hidden];
+        let is_open = leaves == [true; 3] && enters == [true; 2];
+        let is_closed = leaves == [false; 3] || enters == [false; 2];
         (is_open || is_closed).then_some(seen)
     }
 

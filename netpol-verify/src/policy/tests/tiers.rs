@@ -309,7 +309,7 @@ fn r13_a_block_that_holds_only_the_dialled_address_leaves_it_open() {
     let through = |case: &Case, dialled: Option<&str>, rewritten: &[&str]| {
         let traffic = Traffic {
             via: Some(Translation {
-                dialled: dialled.map(|text| text.parse().unwrap()),
+                dialled: dialled.map(|text| format!("{text}:80").parse().unwrap()),
                 rewritten: rewritten.iter().map(|text| text.parse().unwrap()).collect(),
             }),
             ..ask("shop/web", "other/web", Protocol::Tcp, 80)
@@ -372,10 +372,49 @@ fn r20_a_client_that_a_node_hides_is_open_where_the_two_differ() {
 }
 
 #[test]
+fn r20_another_nodes_port_is_that_node_or_the_pod_behind() {
+    let asked = |rule: &str, dialled: &str| {
+        let case = given(&[&format!(
+            "{{podSelector: {{}}, policyTypes: [Egress], egress: [{rule}]}}"
+        )]);
+        let traffic = Traffic {
+            via: Some(Translation {
+                dialled: Some(dialled.parse().unwrap()),
+                rewritten: Vec::new(),
+            }),
+            ..ask("shop/web", "other/web", Protocol::Tcp, 80)
+        };
+        case.answer(&traffic)
+    };
+    let (own, another) = ("192.0.2.1:30080", "192.0.2.2:30080");
+    let open = Expectation::Unspecified(Unspecified::DialledNode);
+    let everybody = "{to: [{namespaceSelector: {}}]}";
+    assert_eq!(
+        asked(everybody, own),
+        Expectation::Allow,
+        "its own node translates first"
+    );
+    assert_eq!(asked(everybody, another), open, "a node is no pod");
+    assert_eq!(
+        asked("{ports: [{port: 80}]}", another),
+        open,
+        "the pod's port or the node's"
+    );
+    assert_eq!(asked("{ports: [{port: 30080}]}", another), open);
+    assert_eq!(asked("{ports: [{port: 80}, {port: 30080}]}", another), Expectation::Allow);
+    assert_eq!(asked("{}", another), Expectation::Allow);
+    assert_eq!(
+        asked("{to: [{podSelector: {}}]}", another),
+        Expectation::Deny,
+        "neither is of its namespace"
+    );
+}
+
+#[test]
 fn r23_the_hairpin_through_an_own_service_is_open_but_for_administrators() {
     let hairpin = || Traffic {
         via: Some(Translation {
-            dialled: Some("10.96.0.7".parse().unwrap()),
+            dialled: Some("10.96.0.7:80".parse().unwrap()),
             rewritten: Vec::new(),
         }),
         ..ask("shop/web", "shop/web", Protocol::Tcp, 80)

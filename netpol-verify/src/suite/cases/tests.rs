@@ -67,10 +67,24 @@ fn party<'a>(snapshot: &'a Snapshot, name: &ObjectName, address: IpAddr) -> Part
     }
 }
 
-/// What is said of a translated connection by all who may look: the source's side may see the address that was dialled, and
-/// the destination's that of a node in the client's place (R13, R20).
+/// What is said of a translated connection by all who may look: the source's side may see the address that was dialled, or
+/// another node whose port it was, and the destination's that of a node in the client's place (R13, R20).
 fn translated(snapshot: &Snapshot, attempt: &Attempt, dialled: &Dialled, direct: Reading) -> Expected {
     let asked = |snapshot: &Snapshot, from, to| permits(snapshot, from, to, attempt.protocol, attempt.port);
+    let node_at = |address: IpAddr| {
+        let mut nodes = snapshot.nodes.iter();
+        nodes.find(|node| node.addresses.contains(&address))
+    };
+    let from = party(snapshot, &attempt.from, attempt.from_address);
+    let own = snapshot.pod(&attempt.from).and_then(|pod| pod.node.as_deref());
+    let another = node_at(dialled.address).filter(|node| own.is_some_and(|own| own != node.name));
+    let at_node = another.map(|node| {
+        let node = Party::Node {
+            name: &node.name,
+            address: dialled.address,
+        };
+        permits(snapshot, from, node, attempt.protocol, dialled.port)
+    });
     let mut with_both = snapshot.clone();
     for pod in with_both.pods.iter_mut().filter(|pod| pod.name == attempt.to) {
         pod.ips.push(dialled.address);
@@ -81,17 +95,17 @@ fn translated(snapshot: &Snapshot, attempt: &Attempt, dialled: &Dialled, direct:
         party(&with_both, &attempt.to, dialled.address),
     );
     let rewritten = dialled.rewritten.iter().map(|address| {
-        let node = snapshot
-            .nodes
-            .iter()
-            .find(|node| node.addresses.contains(address));
         let node = Party::Node {
-            name: &node.unwrap().name,
+            name: &node_at(*address).unwrap().name,
             address: *address,
         };
         asked(snapshot, node, party(snapshot, &attempt.to, attempt.to_address))
     });
-    let leaves: Vec<bool> = [direct, before].into_iter().map(|one| sides(one).0).collect();
+    let leaves: Vec<bool> = [direct, before]
+        .into_iter()
+        .chain(at_node)
+        .map(|one| sides(one).0)
+        .collect();
     let enters: Vec<bool> = [direct]
         .into_iter()
         .chain(rewritten)
