@@ -11,7 +11,7 @@ use super::{
     stand::{Stand, StandError},
 };
 use crate::{
-    cluster::{ClusterState, Object, ObjectKey},
+    cluster::{ClusterState, Object, ObjectKey, Snapshot},
     finding::JudgedAttempt,
     policy::compile,
 };
@@ -53,8 +53,17 @@ impl Scene for LabScene {
     }
 
     async fn change(&mut self, gone: Vec<ObjectKey>, objects: Vec<Object>) -> Result<Changed, StandError> {
+        // A program stands where a CNI does: behind an API server. The lab's own enforcers are told everything.
+        let (objects, refused) = if self.stand.is_enforced_by_a_program() {
+            admitted(objects)
+        } else {
+            (objects, Vec::new())
+        };
         self.stand.change(gone, objects).await?;
-        Ok(Changed::Done)
+        Ok(match refused.is_empty() {
+            true => Changed::Done,
+            false => Changed::Partly { refused },
+        })
     }
 
     async fn probe(
@@ -93,6 +102,50 @@ impl Scene for LabScene {
             budget: self.budget,
             pause: PAUSE,
             says_when_done: true,
+        }
+    }
+}
+
+/// What an API server takes, and the policies that it refuses. That its refusals are our problems is held against a real one
+/// (`tests/tests/it/cluster_refusals.rs`).
+fn admitted(objects: Vec<Object>) -> (Vec<Object>, Vec<(ObjectKey, String)>) {
+    let mut refused = Vec::new();
+    let is_taken = |object: &Object| {
+        let alone = match object {
+            Object::Policy(policy) => Snapshot {
+                policies: vec![policy.clone()],
+                ..Snapshot::default()
+            },
+            Object::Admin(policy) => Snapshot {
+                admin: vec![policy.clone()],
+                ..Snapshot::default()
+            },
+            _ => return true,
+        };
+        let (_, problems) = compile(&alone);
+        if let Some(problem) = problems.first() {
+            refused.push((object.key(), problem.to_string()));
+        }
+        problems.is_empty()
+    };
+    let taken = objects.into_iter().filter(is_taken).collect();
+    (taken, refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::admitted;
+    use crate::suite::cases::Suite;
+
+    #[test]
+    fn a_program_is_told_only_what_an_api_server_takes() {
+        let suite = Suite::load("own").unwrap();
+        let case = |id: &str| suite.cases.iter().find(|case| case.id == id).unwrap();
+        for (id, refuses) in [("OWN-035", 1), ("OWN-036", 1), ("OWN-037", 1), ("OWN-038", 0)] {
+            let applied = case(id).steps[0].apply.clone();
+            let count = applied.len();
+            let (taken, refused) = admitted(applied);
+            assert_eq!((refused.len(), taken.len()), (refuses, count - refuses), "{id}");
         }
     }
 }

@@ -316,6 +316,11 @@ impl Stand {
         self.enforcer.crash().await;
     }
 
+    /// Whether a user's program enforces.
+    pub(super) const fn is_enforced_by_a_program(&self) -> bool {
+        matches!(self.enforcer, AnyEnforcer::External(_))
+    }
+
     /// The cluster as enforcers see it.
     #[must_use]
     pub fn world(&self) -> World {

@@ -12,7 +12,7 @@ use netpol_verify::{
     sensor::{Mode, NetnsPath, Pods, Probe, ProbeSocket, Sensor},
     suite::{Planned, Prober},
 };
-use netpol_verify_tests::{Pair, netns};
+use netpol_verify_tests::{Pair, cookie, netns};
 
 use crate::spread::Spread;
 
@@ -38,6 +38,9 @@ async fn measure() -> Result<()> {
     let sensor = Sensor::start(&facts, Mode::Active, "node".into(), Arc::new(bus), pods).await?;
     let decoder = Decoder::new(facts.drop_reasons);
     let mut prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
+    let roles = ["a", "b", "r"].into_iter();
+    let scope: Result<_> = roles.map(|role| cookie(&pair, role)).collect();
+    prober.only_drops_in(scope?);
     prober.add_socket(ProbeSocket::open(&NetnsPath::from(pair.path("a")))?);
     println!("\nprobes: µs from send to outcome, {PROBES} of each, one at a time");
     println!(

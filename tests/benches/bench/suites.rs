@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use netpol_verify::{
     cluster::{ClusterState, Object, ObjectName, Pod},
-    finding::Expected,
+    finding::{Expected, JudgedAttempt, Verdict},
     lab::{
         RuntimeDir,
         enforcer::{EnforcerSpec, External},
@@ -147,8 +147,11 @@ async fn as_pods_grow() -> Result<()> {
         let started = Instant::now();
         let result = stand.probe("grown", &patterns).await?;
         let took = started.elapsed();
+        let is_wrong =
+            |one: &&JudgedAttempt| one.verdict.is_violation() || one.verdict == Verdict::Inconclusive;
+        let wrong = result.attempts.iter().filter(is_wrong).count();
         println!(
-            "  {count:>3} pods   {:>7} attempts   {took:>9.1?}   {:>7.1?} each",
+            "  {count:>3} pods   {:>7} attempts, {wrong} not as they must be   {took:>9.1?}   {:>7.1?} each",
             result.attempts.len(),
             took / u32::try_from(result.attempts.len().max(1))?
         );

@@ -127,7 +127,7 @@ fn a_wrong_enforcer_fails_where_it_is_wrong_and_the_report_says_which_feature() 
         .run()?
         .expect(1)?;
     assert!(
-        table.out.contains("never enforced: ip-block-with-except"),
+        table.out.contains("no case passes with ip-block-with-except"),
         "{}",
         table.out
     );

@@ -401,7 +401,10 @@ fn r20_another_nodes_port_is_that_node_or_the_pod_behind() {
         "the pod's port or the node's"
     );
     assert_eq!(asked("{ports: [{port: 30080}]}", another), open);
-    assert_eq!(asked("{ports: [{port: 80}, {port: 30080}]}", another), Expectation::Allow);
+    assert_eq!(
+        asked("{ports: [{port: 80}, {port: 30080}]}", another),
+        Expectation::Allow
+    );
     assert_eq!(asked("{}", another), Expectation::Allow);
     assert_eq!(
         asked("{to: [{podSelector: {}}]}", another),

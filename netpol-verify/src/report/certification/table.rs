@@ -324,6 +324,9 @@ fn because(run: &Certification) -> String {
     }
 }
 
+/// So many features are named in the answer; the table has all.
+const NAMED: usize = 6;
+
 /// The features without a single passing case; where there are none, the one with the largest share of failures.
 fn blamed(run: &Certification) -> String {
     let always: Vec<String> = run
@@ -333,7 +336,12 @@ fn blamed(run: &Certification) -> String {
         .map(|feature| escape(&feature.name).to_string())
         .collect();
     if !always.is_empty() {
-        return format!("; never enforced: {}", always.join(", "));
+        let more = match always.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let named: Vec<String> = always.into_iter().take(NAMED).collect();
+        return format!("; no case passes with {}{more}", named.join(", "));
     }
     let share = |feature: &&Feature| feature.cases.failed * 1_000 / feature.cases.played.max(1);
     let worst = run.features.iter().max_by_key(share);
