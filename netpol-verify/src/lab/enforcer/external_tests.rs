@@ -141,7 +141,14 @@ async fn what_a_failed_program_started_ends_with_it() {
     );
     trouble_with(&script, LONG).await;
     let child: i32 = std::fs::read_to_string(&note).unwrap().trim().parse().unwrap();
-    // Gone, or a zombie that init has not reaped yet.
-    let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-    assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    // Gone, or a zombie that init has not reaped yet. A process that was killed dies when it next gets a processor.
+    let mut state = String::new();
+    for _ in 0..1000 {
+        state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        if state.is_empty() || state.contains(") Z ") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{state}");
 }
