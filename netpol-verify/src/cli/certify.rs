@@ -30,6 +30,7 @@ use crate::{
         Chosen, Fuzzing, Record, RecordError, RunName, Scenario, Selection, SelectionError, cases::Suite,
     },
 };
+
 /// Seconds that a change may take on a cluster.
 const SETTLE: u64 = 30;
 

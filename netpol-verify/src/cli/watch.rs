@@ -287,8 +287,7 @@ fn why(attempt: &JudgedAttempt) -> String {
 mod tests {
     use super::row;
     use crate::{
-        finding::{Expected, JudgedAttempt, Observed, Path, Verdict},
-        net::{Family, Protocol},
+        finding::{JudgedAttempt, Verdict},
         verifier::JudgedLine,
     };
 
@@ -298,21 +297,8 @@ mod tests {
             at: "2026-11-28T18:00:01Z".parse().unwrap(),
             code: Some("NPV001".to_owned()),
             attempt: JudgedAttempt {
-                stage: "passive".to_owned(),
-                from: "shop/\u{1b}[31ma".to_owned(),
-                to: "shop/b".to_owned(),
-                protocol: Protocol::Tcp,
-                port: 80,
-                family: Family::Ipv4,
-                path: Path::SameNode,
-                expected: Expected::Deny,
                 by: vec!["shop/deny\n (ingress)".to_owned()],
-                observed: Observed::Delivered,
-                reason: None,
-                drop_kind: None,
-                only_retransmission: false,
-                verdict: Verdict::Leak,
-                latency_micros: None,
+                ..JudgedAttempt::example("shop/\u{1b}[31ma", "shop/b", Verdict::Leak)
             },
         };
         assert_eq!(

@@ -102,7 +102,7 @@ pub struct JudgedAttempt {
 
 #[cfg(test)]
 impl JudgedAttempt {
-    /// An attempt that had to be stopped and was delivered, for tests to change what they are about.
+    /// An attempt over TCP that had to be stopped and was delivered, for tests to change what they are about.
     pub(crate) fn example(from: &str, to: &str, verdict: Verdict) -> Self {
         Self {
             stage: String::new(),

@@ -111,19 +111,13 @@ fn evidence(attempt: usize, of: &JudgedAttempt) -> Evidence {
 mod tests {
     use super::collect;
     use crate::{
-        finding::{DropKind, Expected, JudgedAttempt, Observed, Path, Severity, Verdict},
-        net::{Family, Protocol},
+        finding::{DropKind, Expected, JudgedAttempt, Observed, Severity, Verdict},
+        net::Family,
     };
 
     fn attempt(from: &str, verdict: Verdict, observed: Observed) -> JudgedAttempt {
         JudgedAttempt {
             stage: "s".to_owned(),
-            from: from.to_owned(),
-            to: "n/b".to_owned(),
-            protocol: Protocol::Tcp,
-            port: 80,
-            family: Family::Ipv4,
-            path: Path::SameNode,
             expected: match verdict {
                 Verdict::Enforced | Verdict::Leak => Expected::Deny,
                 Verdict::Unspecified => Expected::Unspecified,
@@ -131,11 +125,7 @@ mod tests {
             },
             by: vec!["n/p (ingress)".to_owned()],
             observed,
-            reason: None,
-            drop_kind: None,
-            only_retransmission: false,
-            verdict,
-            latency_micros: None,
+            ..JudgedAttempt::example(from, "n/b", verdict)
         }
     }
 

@@ -239,10 +239,9 @@ impl PolicySet {
 
     /// The node that has an address, where it is not the pod's own: that one translates before it asks the pod's policies.
     fn other_node_at(&self, address: IpAddr, pod: &PodEntry) -> Option<Party<'_>> {
-        let address = address.to_canonical();
-        let nodes = self.node_addresses.get(&address)?;
+        let nodes = self.node_addresses.get(&address.to_canonical())?;
         let is_own = pod.node.is_some_and(|own| nodes.contains(&own));
-        (!is_own).then(|| Party::Node(nodes.first().copied(), address))
+        (!is_own).then(|| self.node_at(address))
     }
 
     /// The node that has an address.

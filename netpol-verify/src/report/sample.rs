@@ -21,12 +21,6 @@ pub(crate) fn attempt(stage: &str, from: &str, to: &str, fate: Fate) -> JudgedAt
     let dropped = fate.0 == Observed::Dropped;
     JudgedAttempt {
         stage: stage.to_owned(),
-        from: from.to_owned(),
-        to: to.to_owned(),
-        protocol: Protocol::Tcp,
-        port: 80,
-        family: Family::Ipv4,
-        path: Path::SameNode,
         expected: if denied { Expected::Deny } else { Expected::Allow },
         by: if denied {
             vec!["netpol-demo/default-deny-egress (egress)".to_owned()]
@@ -36,9 +30,8 @@ pub(crate) fn attempt(stage: &str, from: &str, to: &str, fate: Fate) -> JudgedAt
         observed: fate.0,
         reason: dropped.then(|| "NETFILTER_DROP at nft_do_chain".to_owned()),
         drop_kind: dropped.then_some(DropKind::Policy),
-        only_retransmission: false,
-        verdict: fate.1,
         latency_micros: Some(20),
+        ..JudgedAttempt::example(from, to, fate.1)
     }
 }
 

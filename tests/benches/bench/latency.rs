@@ -1,18 +1,15 @@
 //! From the system call that sends a probe to the moment its outcome is known.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Result, ensure};
 use netpol_verify::{
-    bus::LocalBus,
-    flow::{Outcome, Patience, Tracker},
-    kernel::KernelFacts,
+    flow::Outcome,
     net::Protocol,
-    observe::Decoder,
-    sensor::{Mode, NetnsPath, Pods, Probe, ProbeSocket, Sensor},
+    sensor::{Mode, Options, Probe},
     suite::{Planned, Prober},
 };
-use netpol_verify_tests::{Pair, cookie, netns};
+use netpol_verify_tests::{Pair, netns, prober};
 
 use crate::spread::Spread;
 
@@ -31,17 +28,7 @@ pub(crate) fn run() -> Result<()> {
 async fn measure() -> Result<()> {
     let pair = Pair::new()?;
     pair.forward("inet", "", "tcp dport 81 drop")?;
-    let facts = KernelFacts::of_kernel();
-    let (bus, inbox) = LocalBus::new(4096);
-    let (a, b) = (pair.name("a"), pair.name("b"));
-    let pods = Pods::Named(Arc::new(move |name: &str| name == a || name == b));
-    let sensor = Sensor::start(&facts, Mode::Active, "node".into(), Arc::new(bus), pods).await?;
-    let decoder = Decoder::new(facts.drop_reasons);
-    let mut prober = Prober::new(sensor, inbox, decoder, Tracker::new(Patience::default()));
-    let roles = ["a", "b", "r"].into_iter();
-    let scope: Result<_> = roles.map(|role| cookie(&pair, role)).collect();
-    prober.only_drops_in(scope?);
-    prober.add_socket(ProbeSocket::open(&NetnsPath::from(pair.path("a")))?);
+    let mut prober = prober(&pair, &["a"], Mode::Active, Options::default()).await?;
     println!("\nprobes: µs from send to outcome, {PROBES} of each, one at a time");
     println!(
         "  {:<24} {:>8} {:>8} {:>8} {:>8}",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use netpol_verify::{
     cluster::{ClusterState, Object, ObjectName, Pod},
-    finding::{Expected, JudgedAttempt, Verdict},
+    finding::Expected,
     lab::{
         RuntimeDir,
         enforcer::{EnforcerSpec, External},
@@ -147,9 +147,7 @@ async fn as_pods_grow() -> Result<()> {
         let started = Instant::now();
         let result = stand.probe("grown", &patterns).await?;
         let took = started.elapsed();
-        let is_wrong =
-            |one: &&JudgedAttempt| one.verdict.is_violation() || one.verdict == Verdict::Inconclusive;
-        let wrong = result.attempts.iter().filter(is_wrong).count();
+        let wrong = result.attempts.iter().filter(|one| one.is_doubtful()).count();
         println!(
             "  {count:>3} pods   {:>7} attempts, {wrong} not as they must be   {took:>9.1?}   {:>7.1?} each",
             result.attempts.len(),

@@ -50,12 +50,12 @@ fn without_manifests_the_cluster_of_the_context_is_asked() -> Result<()> {
         "explain -n netpol-demo backend database:80 -o json",
     )?
     .expect(0)?;
-    let document: Value = serde_json::from_str(&explained.out)?;
+    let document: Value = explained.document()?;
     assert_eq!(document["expect"], "Deny", "{}", explained.out);
     assert_eq!(document["answers"][0]["suggestion"]["verified"], true);
 
     let matrix = run(&server, "admin", "matrix -n netpol-demo --port 80 -o json")?.expect(0)?;
-    let document: Value = serde_json::from_str(&matrix.out)?;
+    let document: Value = matrix.document()?;
     let allowed: Vec<&Value> = document["rows"]
         .as_array()
         .context("a matrix has rows")?

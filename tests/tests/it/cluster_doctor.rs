@@ -36,7 +36,7 @@ fn doctor(server: &ApiServer, context: &str, words: &str) -> Result<Ran> {
 /// The lines of its document, and its exit code is what follows from them.
 fn lines(server: &ApiServer, context: &str) -> Result<Vec<Value>> {
     let ran = doctor(server, context, "-o json")?;
-    let lines: Vec<Value> = serde_json::from_str(&ran.out).with_context(|| format!("{ran:?}"))?;
+    let lines: Vec<Value> = ran.document()?;
     let is_fatal = |line: &Value| line["required"] == true && line["ok"] == false;
     let expected = if lines.iter().any(is_fatal) { 4 } else { 0 };
     ensure!(ran.code == Some(expected), "{ran:?}");

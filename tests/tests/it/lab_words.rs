@@ -51,7 +51,7 @@ fn doctor_knows_this_machine() -> Result<()> {
         "{}",
         table.out
     );
-    let json: serde_json::Value = serde_json::from_str(&Npv::new("doctor -o json")?.run()?.expect(0)?.out)?;
+    let json: serde_json::Value = Npv::new("doctor -o json")?.run()?.expect(0)?.document()?;
     let findings = json.as_array().context("a list")?;
     assert_eq!(findings.len(), table.out.lines().count());
     assert!(

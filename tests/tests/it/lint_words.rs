@@ -23,7 +23,7 @@ fn over(text: &str, words: &str) -> Result<Ran> {
 
 /// The document on standard output, checked against the committed schema.
 fn document(ran: &Ran) -> Result<serde_json::Value> {
-    let value: serde_json::Value = serde_json::from_str(&ran.out).context(ran.out.clone())?;
+    let value: serde_json::Value = ran.document()?;
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../netpol-verify/schema/lint.schema.json");
     let schema: serde_json::Value = serde_json::from_str(&fs::read_to_string(schema)?)?;
     if let Err(error) = jsonschema::validate(&schema, &value) {

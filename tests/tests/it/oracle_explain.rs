@@ -30,7 +30,7 @@ fn the_guides_half_path_is_named_with_its_policy_and_a_patch() -> Result<()> {
 #[test]
 fn the_patch_opens_that_path_and_no_other() -> Result<()> {
     let ran = Npv::new(&format!("{HALF_PATH} -o json"))?.run()?.expect(0)?;
-    let document: Value = serde_json::from_str(&ran.out)?;
+    let document: Value = ran.document()?;
     let suggestion = &document["answers"][0]["suggestion"];
     assert_eq!(
         (&suggestion["verified"], &suggestion["alsoOpens"]),
@@ -47,7 +47,7 @@ fn the_patch_opens_that_path_and_no_other() -> Result<()> {
         .arg(patched.path())
         .run()?
         .expect(1)?;
-    let diff: Value = serde_json::from_str(&changed.out)?;
+    let diff: Value = changed.document()?;
     let rows = diff["rows"].as_array().context("a diff has rows")?;
     assert_eq!(rows.len(), 1, "{}", changed.out);
     assert_eq!(
@@ -78,7 +78,7 @@ fn manifests_come_from_standard_input_as_helm_prints_them() -> Result<()> {
     fs::write(file.path(), CHART)?;
     npv.command.stdin(Stdio::from(fs::File::open(file.path())?));
     let ran = npv.run()?.expect(0)?;
-    let document: Value = serde_json::from_str(&ran.out)?;
+    let document: Value = ran.document()?;
     assert_eq!(document["expect"], "Allow", "{}", ran.out);
     assert_eq!(document["answers"][0]["port"], 8080);
     assert_eq!(document["answers"][0]["from"], "prod/api");

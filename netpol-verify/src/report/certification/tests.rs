@@ -27,11 +27,7 @@ fn attempt(verdict: Verdict, protocol: Protocol, family: Family, path: Path) -> 
     };
     let dropped = observed == Observed::Dropped;
     JudgedAttempt {
-        stage: String::new(),
-        from: "x/a".to_owned(),
-        to: "y/\u{1b}[31mb".to_owned(),
         protocol,
-        port: 80,
         family,
         path,
         expected,
@@ -39,9 +35,7 @@ fn attempt(verdict: Verdict, protocol: Protocol, family: Family, path: Path) -> 
         observed,
         reason: dropped.then(|| "NETFILTER_DROP at nft_do_chain".to_owned()),
         drop_kind: dropped.then_some(DropKind::Policy),
-        only_retransmission: false,
-        verdict,
-        latency_micros: None,
+        ..JudgedAttempt::example("x/a", "y/\u{1b}[31mb", verdict)
     }
 }
 
