@@ -123,8 +123,12 @@ def chain(cluster, pod, direction):
 
 
 def ruleset(cluster, node):
-    """The whole table of one node, replacing what is there in one transaction."""
-    text, jumps = f"table {TABLE} {{ }}\ndelete table {TABLE}\ntable {TABLE} {{\n", []
+    """The whole table of one node, replacing what is there in one transaction.
+
+    The hook stays: of a table that is deleted and made anew, packets under way could meet the new one while it is still
+    empty and the old one when it already is. For the same reason there are no maps and no sets of ranges here.
+    """
+    text, jumps = f"table {TABLE} {{ }}\nflush table {TABLE}\ntable {TABLE} {{\n", []
     local = [pod for pod in cluster["pods"] if pod["node"] == node["name"]]
     for direction, field in ("egress", "saddr"), ("ingress", "daddr"):
         for number, pod in enumerate(local):

@@ -40,7 +40,8 @@ struct Wrong {
 }
 
 impl Wrong {
-    /// Whether only one probe was lost: nft drops what is under way while a table is replaced under it, in whichever gate.
+    /// Whether only one probe was lost: a set of ranges in a new table of nftables is empty for some microseconds after its rules
+    /// are in force (Linux 6.18, `nft_set_commit_update`), and agents of real CNIs load their rules anew when they start.
     fn is_loss(&self) -> bool {
         self.first.verdict == Verdict::Overblock && self.times == 1
     }

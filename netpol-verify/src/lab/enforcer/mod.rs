@@ -30,6 +30,8 @@ pub(crate) mod rules;
 mod tc;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_replaced;
 mod tool;
 mod view;
 

@@ -1,8 +1,10 @@
 //! The rules of a node as text for `nft -f -`.
 
-use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
-
-use ipnet::IpNet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    net::IpAddr,
+};
 
 use super::{
     render_engine::{after_gates, before_gates, between_gates, known_flows, other_hooks},
@@ -24,7 +26,20 @@ pub(super) fn removal() -> String {
     format!("table {TABLE} {{ }}\ndelete table {TABLE}\n")
 }
 
-/// Text that replaces the table as a whole, in one transaction.
+/// Text that makes the table empty and leaves its hooks in place.
+pub(super) fn emptied() -> String {
+    format!("table {TABLE} {{ }}\nflush table {TABLE}\n")
+}
+
+/// Text that replaces all rules of the table, in one transaction that is one for packets too. To nftables' user it always is; to
+/// a packet under way it is so only in these bounds (measured on Linux 6.18, `net/netfilter/nf_tables_api.c`):
+///
+/// - The hooks stay. A table that is deleted and made anew has two hooks for a moment: a packet that goes through the new one
+///   before the change, where it is empty, and through the old one behind it, is asked by neither.
+/// - No maps. Their elements go one by one with the rule that names them (`nft_map_deactivate`), so that a packet in the old rules
+///   does not find its gate, and passes.
+/// - No sets of ranges or networks. Such a set is searched only some microseconds after its rules are in force
+///   (`nft_set_commit_update`), and until then it holds nothing.
 ///
 /// ```text
 ///  forward: neighbour discovery, then known flows -> accept
@@ -37,7 +52,7 @@ pub(super) fn removal() -> String {
 /// An accepted egress goes *back*, so that ingress is still asked when both pods share the node.
 /// The node itself sends by the output hook and is thereby exempt (R21).
 pub(super) fn render(table: &Table, bridged: bool) -> String {
-    let mut text = removal();
+    let mut text = emptied();
     let mut chains = Chains::default();
     let mut maps: BTreeMap<(Hook, Family), BTreeMap<IpAddr, String>> = BTreeMap::new();
     for gate in &table.gates {
@@ -53,6 +68,7 @@ pub(super) fn render(table: &Table, bridged: bool) -> String {
         }
     }
 
+    let mut forgotten = String::new();
     // Writing to a String cannot fail, here and below.
     let _ = writeln!(text, "table {TABLE} {{");
     if table
@@ -61,6 +77,8 @@ pub(super) fn render(table: &Table, bridged: bool) -> String {
         .any(|gate| gate.refusal == Refusal::DropFirstSyn)
     {
         for (name, kind) in [("seen4", "ipv4_addr"), ("seen6", "ipv6_addr")] {
+            // What it knows from before goes with the rules.
+            let _ = writeln!(forgotten, "flush set {TABLE} {name}");
             let _ = writeln!(
                 text,
                 "\tset {name} {{ type {kind} . inet_service . {kind} . inet_service; size 65535; flags dynamic,timeout; timeout 1m; }}"
@@ -76,12 +94,12 @@ pub(super) fn render(table: &Table, bridged: bool) -> String {
     text.push_str(
         "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } accept\n",
     );
-    for (family, nets) in by_family(&table.without_entries) {
+    for (family, addresses) in by_family(&table.without_entries) {
         let _ = writeln!(
             text,
             "\t\tct state established ct direction reply {} daddr {} drop",
             keyword(family),
-            set(&nets)
+            set(&addresses)
         );
     }
     text.push_str(&before_gates(table));
@@ -106,7 +124,7 @@ pub(super) fn render(table: &Table, bridged: bool) -> String {
     }
     text.push_str(&other_hooks(table, bridged));
     text.push_str("}\n");
-    text
+    text + &forgotten
 }
 
 /// From where gates are asked.
@@ -122,16 +140,16 @@ enum Hook {
 fn dispatch(maps: &BTreeMap<(Hook, Family), BTreeMap<IpAddr, String>>, hook: Hook, field: &str) -> String {
     let mut text = String::new();
     for family in FAMILIES {
-        if let Some(map) = maps.get(&(hook, family)) {
-            let elements: Vec<String> = map
-                .iter()
-                .map(|(address, chain)| format!("{address} : jump {chain}"))
-                .collect();
+        let mut behind: BTreeMap<&str, Vec<IpAddr>> = BTreeMap::new();
+        for (address, chain) in maps.get(&(hook, family)).into_iter().flatten() {
+            behind.entry(chain).or_default().push(*address);
+        }
+        for (chain, addresses) in behind {
             let _ = writeln!(
                 text,
-                "\t\t{} {field} vmap {{ {} }}",
+                "\t\t{} {field} {} jump {chain}",
                 keyword(family),
-                elements.join(", ")
+                set(&addresses)
             );
         }
     }
@@ -224,7 +242,7 @@ fn scope(gate: &Gate) -> String {
         let known = by_family(addresses);
         for family in FAMILIES {
             let _ = match known.get(&family) {
-                Some(nets) => writeln!(text, "\t\t{} != {} return", other_end(gate, family), set(nets)),
+                Some(known) => writeln!(text, "\t\t{} != {} return", other_end(gate, family), set(known)),
                 None => writeln!(text, "\t\tmeta nfproto {} return", protocol_family(family)),
             };
         }
@@ -297,27 +315,15 @@ fn origins(gate: &Gate, peers: &Peers) -> Vec<String> {
     let Peers::Listed { blocks, addresses } = peers else {
         return vec![String::new()];
     };
-    let mut plain = by_family(addresses);
-    let mut found = Vec::new();
-    for block in blocks {
-        let family = Family::of(block.cidr.addr());
-        if block.except.is_empty() {
-            plain.entry(family).or_default().push(block.cidr);
-        } else {
-            let field = other_end(gate, family);
-            found.push(format!(
-                "{field} {} {field} != {} ",
-                block.cidr,
-                set(&block.except)
-            ));
-        }
-    }
-    found.extend(
-        plain
-            .iter()
-            .map(|(family, nets)| format!("{} {} ", other_end(gate, *family), set(nets))),
-    );
-    found
+    let blocks = blocks.iter().map(|block| {
+        let field = other_end(gate, Family::of(block.cidr.addr()));
+        let except = block.except.iter().map(|net| format!("{field} != {net} "));
+        format!("{field} {} ", block.cidr) + &except.collect::<String>()
+    });
+    let addresses = by_family(addresses).into_iter();
+    let addresses =
+        addresses.map(|(family, addresses)| format!("{} {} ", other_end(gate, family), set(&addresses)));
+    blocks.chain(addresses).collect()
 }
 
 /// Matches on the destination port: one for each rule that is needed.
@@ -325,34 +331,26 @@ fn destinations(gate: &Gate, ports: &Ports) -> Vec<String> {
     let Ports::Listed(ranges) = ports else {
         return vec![String::new()];
     };
-    Protocol::ALL
-        .into_iter()
-        .filter_map(|protocol| {
-            let merged = merged(ranges, protocol);
-            let name = protocol.as_str().to_ascii_lowercase();
-            if merged.is_empty() {
-                None
-            } else if merged.contains(&PortRange::all(protocol)) {
-                Some(format!("meta l4proto {name} "))
-            } else {
-                let elements: Vec<String> = merged
-                    .iter()
-                    .map(|range| {
-                        if range.first == range.last {
-                            range.first.to_string()
-                        } else {
-                            format!("{}-{}", range.first, range.last)
-                        }
-                    })
-                    .collect();
-                Some(format!(
-                    "{} {{ {} }} ",
-                    port_field(gate, &name),
-                    elements.join(", ")
-                ))
-            }
-        })
-        .collect()
+    let mut found = Vec::new();
+    for protocol in Protocol::ALL {
+        let name = protocol.as_str().to_ascii_lowercase();
+        let merged = merged(ranges, protocol);
+        if merged.contains(&PortRange::all(protocol)) {
+            found.push(format!("meta l4proto {name} "));
+            continue;
+        }
+        let field = port_field(gate, &name);
+        let (single, wide): (Vec<_>, Vec<_>) = merged.iter().partition(|range| range.first == range.last);
+        found.extend(
+            wide.iter()
+                .map(|range: &PortRange| format!("{field} {}-{} ", range.first, range.last)),
+        );
+        if !single.is_empty() {
+            let single: Vec<String> = single.iter().map(|range| range.first.to_string()).collect();
+            found.push(format!("{field} {{ {} }} ", single.join(", ")));
+        }
+    }
+    found
 }
 
 /// The ranges of one protocol, with those joined that overlap: nft refuses them in one set.
@@ -373,30 +371,19 @@ pub(super) fn merged(ranges: &[PortRange], protocol: Protocol) -> Vec<PortRange>
     merged
 }
 
-pub(super) fn by_family(addresses: &[IpAddr]) -> BTreeMap<Family, Vec<IpNet>> {
-    let mut found: BTreeMap<Family, Vec<IpNet>> = BTreeMap::new();
+pub(super) fn by_family(addresses: &[IpAddr]) -> BTreeMap<Family, Vec<IpAddr>> {
+    let mut found: BTreeMap<Family, Vec<IpAddr>> = BTreeMap::new();
     for address in addresses {
-        found
-            .entry(Family::of(*address))
-            .or_default()
-            .push(IpNet::from(*address));
+        found.entry(Family::of(*address)).or_default().push(*address);
     }
     found
 }
 
-/// A set of networks of one family, without overlaps: nft refuses them in an anonymous set.
-pub(super) fn set(nets: &[IpNet]) -> String {
-    let nets: Vec<String> = IpNet::aggregate(&nets.to_vec())
-        .iter()
-        .map(|net| {
-            if net.prefix_len() == net.max_prefix_len() {
-                net.addr().to_string()
-            } else {
-                net.to_string()
-            }
-        })
-        .collect();
-    format!("{{ {} }}", nets.join(", "))
+/// A set of addresses of one family.
+pub(super) fn set(addresses: &[IpAddr]) -> String {
+    let addresses: BTreeSet<IpAddr> = addresses.iter().copied().collect();
+    let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    format!("{{ {} }}", addresses.join(", "))
 }
 
 pub(in crate::lab) const fn keyword(family: Family) -> &'static str {
@@ -513,16 +500,19 @@ mod tests {
             .split_once("\t}")
             .unwrap()
             .0;
-        let ports = "tcp dport { 80-95, 443 } return comment \"demo/web[1]\"";
-        assert_eq!(
-            chain,
-            format!(
-                "\t\tip saddr 10.0.0.0/8 ip saddr != {{ 10.1.0.0/16 }} {ports}\n\
-                 \t\tip saddr {{ 192.0.2.0/24 }} {ports}\n\
-                 \t\tip6 saddr {{ fd00::7 }} {ports}\n\
-                 \t\tdrop\n"
-            )
-        );
+        let of = |peer: &str| {
+            let ports = ["tcp dport 80-95", "tcp dport { 443 }"];
+            ports
+                .map(|port| format!("\t\t{peer} {port} return comment \"demo/web[1]\"\n"))
+                .concat()
+        };
+        let peers = [
+            "ip saddr 10.0.0.0/8 ip saddr != 10.1.0.0/16 ip saddr != 10.1.2.0/24",
+            "ip saddr 192.0.2.0/24",
+            "ip saddr { 192.0.2.7 }",
+            "ip6 saddr { fd00::7 }",
+        ];
+        assert_eq!(chain, peers.map(of).concat() + "\t\tdrop\n");
     }
 
     #[test]
@@ -533,9 +523,12 @@ mod tests {
         ]);
         assert_eq!(text.matches("chain gate").count(), 1);
         assert!(
-            text.find("ip saddr vmap").unwrap() < text.find("ip daddr vmap").unwrap(),
+            text.find("ip saddr { 10.0.0.2 } jump").unwrap()
+                < text.find("ip daddr { 10.0.0.2 } jump").unwrap(),
             "{text}"
         );
+        // What a packet under way would see half of: the bounds of `render`.
+        assert!(!text.contains("delete") && !text.contains("vmap"), "{text}");
     }
 
     #[test]

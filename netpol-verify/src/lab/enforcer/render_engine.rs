@@ -1,8 +1,6 @@
 //! What the engine does besides asking the gates, as text: what comes before them, after them and in other hooks.
 
-use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
-
-use ipnet::IpNet;
+use std::{fmt::Write as _, net::IpAddr};
 
 use super::{
     engine::{Accepted, KnownSyns, Unasked, Ungated, VXLAN_PORT},
@@ -21,6 +19,11 @@ pub(super) fn bridge_removal() -> String {
     format!("table {BRIDGE_TABLE} {{ }}\ndelete table {BRIDGE_TABLE}\n")
 }
 
+/// Text that empties it and leaves its hook in place, as [`super::render::emptied`].
+fn bridge_emptied() -> String {
+    format!("table {BRIDGE_TABLE} {{ }}\nflush table {BRIDGE_TABLE}\n")
+}
+
 /// In the forward hook, before the gates.
 pub(super) fn before_gates(table: &Table) -> String {
     let engine = &table.engine;
@@ -32,11 +35,11 @@ pub(super) fn before_gates(table: &Table) -> String {
     if !engine.untracked.is_empty() {
         text.push_str("\t\tct state untracked drop\n");
     }
-    for (family, nets) in nets_by_family(&engine.foreign_accepts) {
-        let _ = writeln!(text, "\t\t{} saddr {} accept", keyword(family), set(&nets));
+    for net in &engine.foreign_accepts {
+        let _ = writeln!(text, "\t\t{} saddr {net} accept", keyword(Family::of(net.addr())));
     }
-    for (family, nets) in by_family(&engine.accepts_towards) {
-        let _ = writeln!(text, "\t\t{} daddr {} accept", keyword(family), set(&nets));
+    for (family, addresses) in by_family(&engine.accepts_towards) {
+        let _ = writeln!(text, "\t\t{} daddr {} accept", keyword(family), set(&addresses));
     }
     text.push_str(&unasked(&engine.unasked));
     text.push_str("\t\tct state related accept\n");
@@ -68,9 +71,12 @@ fn unasked(unasked: &Unasked) -> String {
         Unasked::Translated => "\t\tct status dnat accept\n".to_owned(),
         Unasked::SentTo(addresses) => by_family(addresses)
             .iter()
-            .map(|(family, nets)| {
+            .map(|(family, addresses)| {
                 let ip = keyword(*family);
-                format!("\t\tct status dnat ct original {ip} daddr {} accept\n", set(nets))
+                format!(
+                    "\t\tct status dnat ct original {ip} daddr {} accept\n",
+                    set(addresses)
+                )
             })
             .collect(),
     }
@@ -98,8 +104,13 @@ fn gated(table: &Table, way: Way, verdict: &str) -> String {
     let addresses: Vec<IpAddr> = gates.flat_map(|gate| gate.addresses.clone()).collect();
     let field = if way == Way::Egress { "saddr" } else { "daddr" };
     let mut text = String::new();
-    for (family, nets) in by_family(&addresses) {
-        let _ = writeln!(text, "\t\t{} {field} {} {verdict}", keyword(family), set(&nets));
+    for (family, addresses) in by_family(&addresses) {
+        let _ = writeln!(
+            text,
+            "\t\t{} {field} {} {verdict}",
+            keyword(family),
+            set(&addresses)
+        );
     }
     text
 }
@@ -128,12 +139,12 @@ pub(super) fn other_hooks(table: &Table, bridged: bool) -> String {
     }
     let untracked: String = by_family(&engine.untracked)
         .iter()
-        .map(|(family, nets)| {
+        .map(|(family, addresses)| {
             let not_opening = SYN.replace("==", "!=");
             format!(
                 "\t\t{} saddr {} {not_opening} notrack\n",
                 keyword(*family),
-                set(nets)
+                set(addresses)
             )
         })
         .collect();
@@ -163,7 +174,7 @@ pub(super) fn other_hooks(table: &Table, bridged: bool) -> String {
 
 /// The table beside, on a node with a bridge.
 pub(super) fn beside(table: &Table) -> String {
-    let mut text = bridge_removal();
+    let mut text = bridge_emptied();
     let rules = own_sources(table);
     if !table.engine.takes_any_source && !rules.is_empty() {
         let _ = write!(
@@ -182,12 +193,12 @@ fn no_tunnel(table: &Table) -> String {
         .flat_map(|link| link.addresses.clone())
         .collect();
     let mut text = String::new();
-    for (family, nets) in by_family(&addresses) {
+    for (family, addresses) in by_family(&addresses) {
         let _ = writeln!(
             text,
             "\t\t{} saddr {} udp dport {VXLAN_PORT} drop",
             keyword(family),
-            set(&nets)
+            set(&addresses)
         );
     }
     text
@@ -197,30 +208,19 @@ fn no_tunnel(table: &Table) -> String {
 fn own_sources(table: &Table) -> String {
     let mut text = String::new();
     for link in &table.links {
-        for (family, mut nets) in by_family(&link.addresses) {
-            if family == Family::Ipv6 {
-                nets.extend(
-                    ["fe80::/10", "::/128"]
-                        .iter()
-                        .filter_map(|net| net.parse::<IpNet>().ok()),
-                );
-            }
+        for (family, addresses) in by_family(&link.addresses) {
+            let ip = keyword(family);
+            let neighbours = match family {
+                Family::Ipv4 => String::new(),
+                Family::Ipv6 => "ip6 saddr != fe80::/10 ip6 saddr != :: ".to_owned(),
+            };
             let _ = writeln!(
                 text,
-                "\t\tiifname \"{}\" {} saddr != {} drop",
+                "\t\tiifname \"{}\" {neighbours}{ip} saddr != {} drop",
                 link.interface,
-                keyword(family),
-                set(&nets)
+                set(&addresses)
             );
         }
     }
     text
-}
-
-fn nets_by_family(nets: &[IpNet]) -> BTreeMap<Family, Vec<IpNet>> {
-    let mut found: BTreeMap<Family, Vec<IpNet>> = BTreeMap::new();
-    for net in nets {
-        found.entry(Family::of(net.addr())).or_default().push(*net);
-    }
-    found
 }

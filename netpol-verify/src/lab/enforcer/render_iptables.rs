@@ -10,7 +10,7 @@ use std::{
 use ipnet::IpNet;
 
 use super::{
-    render::{FAMILIES, by_family, label, merged},
+    render::{FAMILIES, label, merged},
     rules::{Gate, Scope, Table},
 };
 use crate::{
@@ -147,6 +147,10 @@ impl Chains<'_> {
             .filter(move |address| Family::of(**address) == family)
     }
 
+    fn nets(&self, addresses: &[IpAddr]) -> Vec<IpNet> {
+        self.own(addresses).copied().map(IpNet::from).collect()
+    }
+
     fn jumps(&self, gate: &Gate, own: &str, chain: &str) -> Vec<String> {
         self.own(&gate.addresses)
             .map(|address| format!("{own} {address} -j {chain}"))
@@ -208,7 +212,7 @@ impl Chains<'_> {
         let Scope::Only(addresses) = &gate.scope else {
             return Vec::new();
         };
-        let nets = by_family(addresses).remove(&self.family).unwrap_or_default();
+        let nets = self.nets(addresses);
         if nets.is_empty() {
             return vec!["-j RETURN".to_owned()];
         }
@@ -257,7 +261,7 @@ impl Chains<'_> {
         let Peers::Listed { blocks, addresses } = peers else {
             return vec![String::new()];
         };
-        let mut plain = by_family(addresses).remove(&self.family).unwrap_or_default();
+        let mut plain = self.nets(addresses);
         let mut sets = Vec::new();
         let family = self.family;
         for Block { cidr, except } in blocks

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Namespaces that are removed when the test ends, whichever way.
-struct Bed {
+pub(super) struct Bed {
     prefix: String,
     names: Vec<String>,
 }
@@ -46,7 +46,7 @@ impl Drop for Bed {
 }
 
 /// Prints why and returns nothing where namespaces cannot be made.
-fn bed(tag: &str) -> Option<Bed> {
+pub(super) fn bed(tag: &str) -> Option<Bed> {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("SKIPPED: network namespaces need root");
         return None;
@@ -196,7 +196,7 @@ fn policies() -> Vec<SourcedPolicy> {
         .collect()
 }
 
-fn world(bed: &mut Bed, bridged: bool) -> World {
+pub(super) fn world(bed: &mut Bed, bridged: bool) -> World {
     let nodes = vec![bed.node(1, bridged), bed.node(2, bridged)];
     let p = bed.prefix.clone();
     sh(&format!(
