@@ -25,6 +25,9 @@ use crate::{
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// A change is looked at so long: the API says when it has it, and nobody when the CNI does.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// Features of cases that would pass for nothing on a cluster, and why.
 const IN_THE_LAB: [(&str, &str); 2] = [
     ("init-container", "a pod of ours has no init container that ends"),
@@ -127,16 +130,13 @@ impl<'a> ClusterScene<'a> {
         self.addresses = Addresses::of(pairs);
         Ok(())
     }
-}
 
-impl Scene for ClusterScene<'_> {
-    type Error = CertifyError;
-
-    fn state(&self) -> &ClusterState {
-        &self.state
-    }
-
-    async fn change(&mut self, gone: Vec<ObjectKey>, objects: Vec<Object>) -> Result<Changed, CertifyError> {
+    /// Deletes and applies objects, and waits for pods.
+    async fn make_change(
+        &mut self,
+        gone: Vec<ObjectKey>,
+        objects: Vec<Object>,
+    ) -> Result<Changed, CertifyError> {
         (self.probing.check)()?;
         if let Some(why) = objects.iter().find_map(unplayable) {
             return Ok(Changed::Refused { why });
@@ -203,6 +203,30 @@ impl Scene for ClusterScene<'_> {
             true => Changed::Done,
             false => Changed::Partly { refused },
         })
+    }
+}
+
+impl Scene for ClusterScene<'_> {
+    type Error = CertifyError;
+
+    fn state(&self) -> &ClusterState {
+        &self.state
+    }
+
+    async fn change_watched(
+        &mut self,
+        gone: Vec<ObjectKey>,
+        objects: Vec<Object>,
+        patterns: &[ProbePattern],
+    ) -> Result<(Changed, Vec<Round>), CertifyError> {
+        let changed = self.make_change(gone, objects).await?;
+        let began = tokio::time::Instant::now();
+        let mut rounds = Vec::new();
+        while !patterns.is_empty() && began.elapsed() < LOOK {
+            (self.probing.check)()?;
+            rounds.push((Clock.now(), self.probe(patterns, None).await?));
+        }
+        Ok((changed, rounds))
     }
 
     async fn probe(

@@ -52,18 +52,24 @@ impl Scene for LabScene {
         self.stand.state()
     }
 
-    async fn change(&mut self, gone: Vec<ObjectKey>, objects: Vec<Object>) -> Result<Changed, StandError> {
+    async fn change_watched(
+        &mut self,
+        gone: Vec<ObjectKey>,
+        objects: Vec<Object>,
+        patterns: &[ProbePattern],
+    ) -> Result<(Changed, Vec<Round>), StandError> {
         // A program stands where a CNI does: behind an API server. The lab's own enforcers are told everything.
         let (objects, refused) = if self.stand.is_enforced_by_a_program() {
             admitted(objects)
         } else {
             (objects, Vec::new())
         };
-        self.stand.change(gone, objects).await?;
-        Ok(match refused.is_empty() {
+        let rounds = self.stand.change_watched(gone, objects, patterns).await?;
+        let changed = match refused.is_empty() {
             true => Changed::Done,
             false => Changed::Partly { refused },
-        })
+        };
+        Ok((changed, rounds))
     }
 
     async fn probe(

@@ -17,13 +17,14 @@ mod preset;
 mod prober;
 mod proof;
 mod record;
-mod restart;
 mod rounds;
 mod run;
 mod scenario;
 mod scene;
 mod selection;
 mod stand;
+mod unchanged;
+mod watched;
 
 pub use crafted::Crafted;
 pub use door::{Dialled, Door, ParseDoorError};

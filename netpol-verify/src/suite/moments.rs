@@ -1,11 +1,16 @@
-//! What is seen in a moment that no settle budget excuses: the start of a pod, and the restart of whoever enforces.
+//! What is seen in a moment that no settle budget excuses: the start of a pod, the restart of whoever enforces, a change elsewhere.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
-use super::{rounds::key, scene::Round};
+use super::{
+    rounds::key,
+    scene::Round,
+    unchanged::{Required, Unchanged},
+};
 use crate::{
     cluster::{Object, ObjectKey, Snapshot},
     finding::{JudgedAttempt, Verdict},
@@ -16,13 +21,22 @@ use crate::{
 /// Looks on while a moment lasts.
 #[derive(Debug)]
 pub(super) struct Watch {
-    kind: MomentKind,
-    /// The pods that start; all paths are looked at in a restart.
-    pods: BTreeSet<String>,
+    whose: Whose,
     attempts: u64,
     paths: BTreeMap<String, Path>,
     /// Once it is over: of how many paths nothing could be told while it lasted.
     unknown: Option<u64>,
+}
+
+/// Which paths it looks at.
+#[derive(Debug)]
+enum Whose {
+    /// All, in a restart.
+    Everybodys,
+    /// Those of pods that start.
+    Of(BTreeSet<String>),
+    /// Those that a change does not concern.
+    Unchanged(Unchanged),
 }
 
 /// What a path did.
@@ -51,7 +65,7 @@ impl Watch {
     /// Has looked on while whoever enforced was started anew at `began`. What is seen from now on tells only how long it was
     /// wrong.
     pub(super) fn of_restart(rounds: &[Round], began: KernelTime) -> Self {
-        let mut watch = Self::new(MomentKind::Restart, BTreeSet::new());
+        let mut watch = Self::new(Whose::Everybodys);
         for (at, attempts) in rounds {
             watch.see(attempts, at.since(began));
         }
@@ -59,46 +73,72 @@ impl Watch {
         watch
     }
 
+    /// Looks on while something changes: at whom it does not concern, and at pods that come.
+    pub(super) fn of_change(
+        required: &Arc<Required>,
+        before: &Snapshot,
+        gone: &[ObjectKey],
+        objects: &[Object],
+    ) -> Vec<Self> {
+        let unchanged = Unchanged::of(required, gone, objects);
+        let unchanged = unchanged.map(|unchanged| Self::new(Whose::Unchanged(unchanged)));
+        unchanged
+            .into_iter()
+            .chain(Self::of_start(before, gone, objects))
+            .collect()
+    }
+
     /// Looks on while pods start, where nothing else changes: what denies them was in force before. Administrators may deny by
     /// who the other side is, which is learnt only when it is there.
-    pub(super) fn of_start(before: &Snapshot, gone: &[ObjectKey], objects: &[Object]) -> Option<Self> {
+    fn of_start(before: &Snapshot, gone: &[ObjectKey], objects: &[Object]) -> Option<Self> {
         let new = objects.iter().map(|object| match object {
             Object::Pod(pod) if before.pod(&pod.name).is_none() => Some(pod.name.to_string()),
             _ => None,
         });
         let pods: BTreeSet<String> = new.collect::<Option<_>>()?;
-        (gone.is_empty() && !pods.is_empty() && before.admin.is_empty())
-            .then(|| Self::new(MomentKind::StartUp, pods))
+        (gone.is_empty() && !pods.is_empty() && before.admin.is_empty()).then(|| Self::new(Whose::Of(pods)))
     }
 
-    fn new(kind: MomentKind, pods: BTreeSet<String>) -> Self {
+    const fn new(whose: Whose) -> Self {
         Self {
-            kind,
-            pods,
+            whose,
             attempts: 0,
             paths: BTreeMap::new(),
             unknown: None,
         }
     }
 
+    const fn kind(&self) -> MomentKind {
+        match self.whose {
+            Whose::Everybodys => MomentKind::Restart,
+            Whose::Of(_) => MomentKind::StartUp,
+            Whose::Unchanged(_) => MomentKind::Change,
+        }
+    }
+
     /// Takes what a round of probes gave, so long after the moment began.
     pub(super) fn see(&mut self, attempts: &[JudgedAttempt], at: Duration) {
         for attempt in attempts {
-            let is_ours = match self.kind {
-                MomentKind::Restart => true,
-                MomentKind::StartUp => self.pods.contains(&attempt.from) || self.pods.contains(&attempt.to),
+            let is_ours = match &self.whose {
+                Whose::Everybodys => true,
+                Whose::Of(pods) => pods.contains(&attempt.from) || pods.contains(&attempt.to),
+                Whose::Unchanged(unchanged) => unchanged.holds(attempt),
             };
             if !is_ours {
                 continue;
             }
             self.attempts += 1;
+            let is_wrong = match self.whose {
+                Whose::Everybodys | Whose::Unchanged(_) => attempt.verdict.is_violation(),
+                // What a pod may do may follow its start.
+                Whose::Of(_) => attempt.verdict == Verdict::Leak,
+            };
+            // What is not told of a path that nothing changes is asked again, and told in the end.
+            if matches!(self.whose, Whose::Unchanged(_)) && !is_wrong {
+                continue;
+            }
             let path = self.paths.entry(key(attempt)).or_default();
             path.told |= attempt.verdict != Verdict::Inconclusive;
-            let is_wrong = match self.kind {
-                MomentKind::Restart => attempt.verdict.is_violation(),
-                // What a pod may do may follow its start.
-                MomentKind::StartUp => attempt.verdict == Verdict::Leak,
-            };
             if is_wrong {
                 let wrong = path.wrong.get_or_insert_with(|| Wrong {
                     first: attempt.clone(),
@@ -119,8 +159,13 @@ impl Watch {
         self.paths.values().filter(|path| !path.told).count() as u64
     }
 
-    /// What it came to, and the attempts that were wrong for a while only: what is wrong in the end too is counted there.
-    pub(super) fn end(self, step: usize, end: &[JudgedAttempt]) -> (Moment, Vec<JudgedAttempt>) {
+    /// What it came to, and the attempts that were wrong for a while only: what is wrong in the end too is counted there. Nothing
+    /// where there was no path to look at.
+    pub(super) fn end(self, step: usize, end: &[JudgedAttempt]) -> Option<(Moment, Vec<JudgedAttempt>)> {
+        if self.attempts == 0 {
+            return None;
+        }
+        let kind = self.kind();
         let still_wrong: BTreeSet<String> = end
             .iter()
             .filter(|attempt| attempt.verdict.is_violation())
@@ -148,12 +193,8 @@ impl Watch {
                 wrong.push(found.first);
             }
         }
-        let moment = Moment {
-            step,
-            kind: self.kind,
-            seen,
-        };
-        (moment, wrong)
+        let moment = Moment { step, kind, seen };
+        Some((moment, wrong))
     }
 }
 
@@ -214,7 +255,7 @@ mod tests {
             ms(3),
         );
         start.see(&[attempt("x/new", Verdict::Overblock)], ms(5));
-        let (moment, wrong) = start.end(2, &[attempt("x/new", Verdict::Enforced)]);
+        let (moment, wrong) = start.end(2, &[attempt("x/new", Verdict::Enforced)]).unwrap();
         assert_eq!(
             (moment.seen.attempts, moment.seen.leaks, moment.seen.overblocks),
             (2, 1, 0)
@@ -241,7 +282,7 @@ mod tests {
         ];
         let mut restart = Watch::of_restart(&rounds, began);
         restart.see(&[attempt("x/c", Verdict::Enforced)], ms(3));
-        let (moment, wrong) = restart.end(2, &[attempt("x/a", Verdict::Leak)]);
+        let (moment, wrong) = restart.end(2, &[attempt("x/a", Verdict::Leak)]).unwrap();
         let seen = moment.seen;
         assert_eq!(
             (seen.leaks, seen.overblocks, seen.lost, seen.unknown),

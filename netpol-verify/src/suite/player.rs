@@ -1,15 +1,19 @@
 //! Plays the cases of suites on a scene, one after the other, and hands each result on as soon as it is there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     cases::{Case, Step, Suite},
     moments::Watch,
     patience::Learnt,
     proof::{doubt, proof},
-    rounds::{Required, settle},
+    rounds::settle,
     scenario::ProbePattern,
     scene::{Changed, Scene},
+    unchanged::Required,
 };
 use crate::{
     cluster::{ClusterState, Object, ObjectKey, Snapshot},
@@ -32,7 +36,7 @@ pub enum Played {
 pub struct Player {
     pub(super) learnt: Learnt,
     /// What paths were required to do at the end of the case before.
-    required: Required,
+    required: Arc<Required>,
 }
 
 impl Player {
@@ -56,12 +60,16 @@ impl Player {
         for ((step, patterns), number) in case.steps.iter().zip(&asked).zip(1..) {
             step.play(&mut wanted);
             let changed = Clock.now();
-            let watch = if step.restart {
-                Some(Watch::of_restart(&scene.restart(patterns).await?, changed))
+            let mut meanwhile = Vec::new();
+            let watches = if step.restart {
+                vec![Watch::of_restart(&scene.restart(patterns).await?, changed)]
             } else {
                 let (gone, objects) = difference(scene.state(), &wanted);
-                let watch = Watch::of_start(&scene.state().snapshot(), &gone, &objects);
-                match scene.change(gone, objects).await? {
+                let watches = Watch::of_change(&self.required, &scene.state().snapshot(), &gone, &objects);
+                let looked_at = if step.watched { &**patterns } else { &[] };
+                let (made, rounds) = scene.change_watched(gone, objects, looked_at).await?;
+                meanwhile = rounds;
+                match made {
                     Changed::Done => {}
                     Changed::Refused { why } => return Ok(refused(suite, case, why)),
                     Changed::Partly { refused } => {
@@ -72,14 +80,17 @@ impl Player {
                         }
                     }
                 }
-                watch
+                watches
             };
-            let mut rounds = settle(scene, patterns, changed, &mut self.learnt, watch).await?;
+            let learnt = &mut self.learnt;
+            let mut rounds = settle(scene, patterns, changed, learnt, meanwhile, watches).await?;
             result.settled.extend(rounds.settled(number, &self.required));
             let mut seen: Vec<(Option<MomentKind>, &JudgedAttempt)> = Vec::new();
-            let wrong_for_a_while;
-            if let Some(watch) = rounds.watch.take() {
-                let (moment, wrong) = watch.end(number, &rounds.attempts);
+            let mut wrong_for_a_while = Vec::new();
+            for watch in std::mem::take(&mut rounds.watches) {
+                let Some((moment, wrong)) = watch.end(number, &rounds.attempts) else {
+                    continue;
+                };
                 if moment.seen.unknown > 0 {
                     result.remarks.push(format!(
                         "step {number}: nothing can be told of {} paths {}",
@@ -87,10 +98,10 @@ impl Player {
                         moment.kind.words()
                     ));
                 }
-                wrong_for_a_while = wrong;
-                seen.extend(wrong_for_a_while.iter().map(|one| (Some(moment.kind), one)));
+                wrong_for_a_while.extend(wrong.into_iter().map(|one| (moment.kind, one)));
                 result.moments.push(moment);
             }
+            seen.extend(wrong_for_a_while.iter().map(|(kind, one)| (Some(*kind), one)));
             seen.extend(rounds.attempts.iter().map(|one| (None, one)));
             for (moment, attempt) in seen {
                 result.count(attempt);

@@ -1,11 +1,12 @@
 //! One step: its paths tried in rounds, until every answer is right and stays so, or the settle budget is spent.
 
-use std::{collections::HashMap, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     moments::Watch,
     patience::{Doubts, Learnt},
-    scene::{Scene, ScenePatience},
+    scene::{Round, Scene, ScenePatience},
+    unchanged::Required,
 };
 use crate::{
     finding::{Expected, JudgedAttempt},
@@ -26,7 +27,7 @@ pub(super) struct Rounds {
     /// Whether the budget was spent.
     pub(super) spent: bool,
     /// Who looks on.
-    pub(super) watch: Option<Watch>,
+    pub(super) watches: Vec<Watch>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,16 +36,15 @@ struct Times {
     wrong: Option<Duration>,
 }
 
-/// What a path was required to do before.
-pub(super) type Required = HashMap<String, Expected>;
-
-/// Tries every path until all is as it must be, or its time is up: the last answer counts.
+/// Tries every path until all is as it must be, or its time is up: the last answer counts. Rounds that were `tried` while the
+/// change was made come first.
 pub(super) async fn settle<S: Scene>(
     scene: &mut S,
     patterns: &[ProbePattern],
     changed: KernelTime,
     learnt: &mut Learnt,
-    watch: Option<Watch>,
+    tried: Vec<Round>,
+    watches: Vec<Watch>,
 ) -> Result<Rounds, S::Error> {
     let ScenePatience {
         budget,
@@ -52,12 +52,20 @@ pub(super) async fn settle<S: Scene>(
         says_when_done,
     } = scene.patience();
     let mut rounds = Rounds {
-        watch,
+        watches,
         ..Rounds::default()
     };
-    let at = Clock.now().since(changed);
+    let mut had = Doubts::default();
+    let now = Clock.now();
+    // Of a round that was under way with the change, only its end is surely after what it shows.
+    let ends: Vec<KernelTime> = tried.iter().skip(1).map(|(at, _)| *at).chain([now]).collect();
+    for ((_, attempts), end) in tried.into_iter().zip(ends) {
+        had = had.or(Doubts::of(attempts.iter()));
+        rounds.take_all(attempts, end.since(changed));
+    }
+    let at = now.since(changed);
     rounds.take_all(scene.probe(patterns, None).await?, at);
-    let mut had = Doubts::of(rounds.attempts.iter());
+    had = had.or(Doubts::of(rounds.attempts.iter()));
     let mut steady = says_when_done && !had.any();
     let mut asked_again = 0;
     loop {
@@ -123,7 +131,7 @@ impl Rounds {
     }
 
     fn show(&mut self, attempts: &[JudgedAttempt], at: Duration) {
-        if let Some(watch) = &mut self.watch {
+        for watch in &mut self.watches {
             watch.see(attempts, at);
         }
     }
@@ -143,7 +151,10 @@ impl Rounds {
 
     /// How the paths that had to turn did, by the way they had to turn.
     pub(super) fn settled(&self, step: usize, before: &Required) -> Vec<Settled> {
-        let edge = |attempt: &JudgedAttempt| match (before.get(&key(attempt)), attempt.expected) {
+        let edge = |attempt: &JudgedAttempt| match (
+            before.get(&key(attempt)).map(|was| was.expected),
+            attempt.expected,
+        ) {
             (Some(Expected::Allow), Expected::Deny) => Some(Edge::AllowToDeny),
             (Some(Expected::Deny), Expected::Allow) => Some(Edge::DenyToAllow),
             _ => None,
@@ -178,12 +189,9 @@ impl Rounds {
     }
 
     /// What is required now.
-    pub(super) fn required(&self) -> Required {
-        let named = self
-            .attempts
-            .iter()
-            .map(|attempt| (key(attempt), attempt.expected));
-        named.collect()
+    pub(super) fn required(&self) -> Arc<Required> {
+        let named = self.attempts.iter().map(|attempt| (key(attempt), attempt.into()));
+        Arc::new(named.collect())
     }
 }
 

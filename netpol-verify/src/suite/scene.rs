@@ -17,12 +17,23 @@ pub trait Scene {
     /// The suite's objects, as they are.
     fn state(&self) -> &ClusterState;
 
-    /// Deletes and applies objects, and comes back when new pods run and are watched. Whoever enforces may follow later.
+    /// Deletes and applies objects, and comes back when new pods run and are watched. Whoever enforces may follow later. These
+    /// paths are tried over and over while it is told, and some time beyond that; nothing is where there are none.
+    fn change_watched(
+        &mut self,
+        gone: Vec<ObjectKey>,
+        objects: Vec<Object>,
+        patterns: &[ProbePattern],
+    ) -> impl Future<Output = Result<(Changed, Vec<Round>), Self::Error>>;
+
+    /// Deletes and applies objects, and tries nothing meanwhile.
     fn change(
         &mut self,
         gone: Vec<ObjectKey>,
         objects: Vec<Object>,
-    ) -> impl Future<Output = Result<Changed, Self::Error>>;
+    ) -> impl Future<Output = Result<Changed, Self::Error>> {
+        async { Ok(self.change_watched(gone, objects, &[]).await?.0) }
+    }
 
     /// Tries the paths between the suite's pods once and judges them by what the policies are now; a line for each, in an
     /// order that stays the same while the pods do. With `only`, those of that order alone.

@@ -245,10 +245,19 @@ impl Stand {
     /// # Errors
     /// The kernel or the enforcer refuses.
     pub async fn change(&mut self, gone: Vec<ObjectKey>, objects: Vec<Object>) -> Result<(), StandError> {
+        self.wire(gone, objects).await?;
+        self.enforce().await
+    }
+
+    /// Deletes and applies, and tells nobody yet.
+    pub(super) async fn wire(
+        &mut self,
+        gone: Vec<ObjectKey>,
+        objects: Vec<Object>,
+    ) -> Result<(), StandError> {
         self.state.delete(gone);
         self.state.apply(objects);
-        self.rewire().await?;
-        self.enforce().await
+        self.rewire().await
     }
 
     async fn rewire(&mut self) -> Result<(), StandError> {
@@ -297,14 +306,20 @@ impl Stand {
     /// # Errors
     /// It refuses, or does not answer as it should.
     pub async fn enforce(&mut self) -> Result<(), StandError> {
-        self.start_enforcer()?;
-        let world = self.world();
-        self.proxy.apply(&world).map_err(Box::new)?;
+        let world = self.ready()?;
         Ok(self.enforcer.apply(&world).await?)
     }
 
+    /// What the enforcer is to be told, where it runs and Services are translated.
+    pub(super) fn ready(&mut self) -> Result<World, StandError> {
+        self.start_enforcer()?;
+        let world = self.world();
+        self.proxy.apply(&world).map_err(Box::new)?;
+        Ok(world)
+    }
+
     /// Starts what must run. Noted before it is told anything: should this process be killed, the next run ends it.
-    pub(super) fn start_enforcer(&mut self) -> Result<(), StandError> {
+    fn start_enforcer(&mut self) -> Result<(), StandError> {
         if let Some(process) = self.enforcer.start()? {
             self.cluster.record_process(process)?;
         }

@@ -1,11 +1,11 @@
-//! `certify --lab` while enforcers restart and pods start: what was in force must go on to be.
+//! `certify --lab` while enforcers restart, pods start and others change: what was in force must go on to be.
 
 use anyhow::{Context as _, Result};
 use netpol_verify::report::{CaseVerdict, Certification, MomentKind, MomentSummary};
 use netpol_verify_tests::{Npv, as_root, write_program};
 
-/// The cases that restart somebody, and the one in which a pod starts.
-const MOMENTS: &str = "certify --lab --suite own --filter restart --filter start-up -o json";
+/// The cases that restart somebody, those in which others change, and the one in which a pod starts.
+const MOMENTS: &str = "certify --lab --suite own --filter restart --filter start-up --filter update -o json";
 
 fn failed(run: &Certification) -> Vec<&str> {
     let failed = run
@@ -40,9 +40,13 @@ fn no_enforcer_that_is_right_opens_or_closes_anything_while_it_restarts() -> Res
             .run()?
             .expect(0)?;
         let run = ran.document::<Certification>()?;
-        let (restart, start_up) = (run.moments.restart, run.moments.start_up);
-        assert_eq!((restart.moments, start_up.moments), (4, 1), "{enforcer}");
-        assert_eq!((wrong(restart), wrong(start_up)), (0, 0), "{enforcer}");
+        let (restart, start_up, change) = (run.moments.restart, run.moments.start_up, run.moments.change);
+        assert_eq!((restart.moments, start_up.moments), (4, 2), "{enforcer}");
+        let all_wrong = [restart, start_up, change].map(wrong);
+        assert_eq!(all_wrong, [0, 0, 0], "{enforcer}: {:?}", run.moments);
+        // Nine changes are looked at while they are made, once at least.
+        assert!(change.moments >= 9, "{enforcer}: {change:?}");
+        assert!(change.attempts >= 9 * 2 * 144, "{enforcer}: {change:?}");
         // Each restart is looked at before it, at its start and when it has caught up, and the matrix has 576 paths.
         assert!(restart.attempts >= 4 * 3 * 576, "{enforcer}: {restart:?}");
         assert!(start_up.attempts >= 128, "{enforcer}: {start_up:?}");
@@ -69,7 +73,9 @@ fn what_an_agent_gets_wrong_at_its_start_or_a_pods_is_a_finding_that_no_budget_e
             .run()?
             .expect(1)?;
         let run = ran.document::<Certification>()?;
-        assert_eq!(failed(&run), cases, "{fault}");
+        let failed: Vec<&str> = failed(&run);
+        let of_moments = failed.iter().filter(|id| **id < "OWN-140");
+        assert_eq!(of_moments.copied().collect::<Vec<_>>(), cases, "{fault}");
         let (leaks, overblocks) = match fault {
             "startup-fail-open" => (run.moments.start_up.leaks, 0),
             _ => (run.moments.restart.leaks, run.moments.restart.overblocks),
@@ -134,5 +140,59 @@ fn a_window_that_no_fault_of_ours_describes_is_seen_while_a_program_restarts() -
         .context("a proof")?;
     assert_eq!(proof.moment, Some(MomentKind::Restart));
     ran.nothing_left()?;
+    Ok(())
+}
+
+/// A program that enforces well, and whose every change begins with taking away what was there. It may also say first that it is
+/// done.
+const WIPING: &str = r#"#!/usr/bin/env python3
+import json, subprocess, sys, time
+
+inner = subprocess.Popen([ENFORCER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+for line in sys.stdin:
+    cluster = json.loads(line)
+    if EARLY:
+        print(json.dumps({"generation": cluster["generation"]}), flush=True)
+    for node in cluster["nodes"]:
+        subprocess.run(["ip", "netns", "exec", node["netns"].split("/")[-1], "nft", "delete table inet example_policy"],
+                       stderr=subprocess.DEVNULL)
+    time.sleep(0.1)
+    inner.stdin.write(line)
+    inner.stdin.flush()
+    answer = inner.stdout.readline()
+    if not EARLY:
+        print(answer, end="", flush=True)
+inner.stdin.close()
+inner.wait()
+"#;
+
+#[test]
+fn a_program_that_takes_away_what_a_change_does_not_concern_is_found_whatever_it_says() -> Result<()> {
+    if !as_root() {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let enforcer = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples/enforcer.py");
+    for early in ["False", "True"] {
+        let program = folder.path().join(format!("wiping-{early}.py"));
+        let text = WIPING.replace("ENFORCER", &format!("{enforcer:?}"));
+        write_program(&program, &text.replace("EARLY", early))?;
+        let words = format!(
+            "certify --lab --suite own --filter update -o json --enforcer exec:{}",
+            program.display()
+        );
+        let ran = Npv::new(&words)?.run()?.expect(1)?;
+        let run = ran.document::<Certification>()?;
+        assert!(run.moments.change.leaks > 0, "{early}: {:?}", run.moments);
+        // Who says too early that it is done may be wrong after that, too.
+        if early == "False" {
+            assert_eq!(failed(&run), ["OWN-140", "OWN-141", "OWN-142", "OWN-143"]);
+            for case in &run.cases {
+                let proof = case.proof.as_ref().context("a proof")?;
+                assert_eq!(proof.moment, Some(MomentKind::Change), "{}", case.id);
+            }
+        }
+        ran.nothing_left()?;
+    }
     Ok(())
 }

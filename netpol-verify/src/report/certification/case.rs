@@ -84,7 +84,7 @@ pub struct CaseResult {
     /// How long its changes took to be enforced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<Settled>,
-    /// What was seen while pods started and enforcers restarted.
+    /// What was seen while pods started, enforcers restarted and others changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moments: Vec<Moment>,
     /// What in it could not be done or told, in words.

@@ -42,7 +42,7 @@ pub struct Certification {
     pub fingerprint: Vec<Trait>,
     /// How long changes took to be enforced.
     pub settling: Settling,
-    /// What packets did while pods started and enforcers restarted.
+    /// What packets did while pods started, enforcers restarted and others changed.
     pub moments: Moments,
     /// Records that were lost.
     pub losses: Losses,

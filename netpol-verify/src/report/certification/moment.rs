@@ -1,4 +1,4 @@
-//! Moments that no settle budget excuses: the start of a pod, and the restart of whoever enforces.
+//! Moments that no settle budget excuses: the start of a pod, the restart of whoever enforces, and changes that concern others.
 
 use std::ops::AddAssign;
 
@@ -14,6 +14,9 @@ pub enum MomentKind {
     StartUp,
     /// Whoever enforces is started anew, and neither pods nor policies change.
     Restart,
+    /// Something changes in the cluster, and what a path must do stays as it is, whichever of it is in force already: no object that
+    /// changes concerns its ends, or one policy alone changes and who decides is the same before and after.
+    Change,
 }
 
 /// What packets did in such moments.
@@ -28,7 +31,8 @@ pub struct MomentSummary {
     pub leaks: u64,
     /// Paths that were closed though policies allow them, which the start of a pod may do.
     pub overblocks: u64,
-    /// Paths that lost one probe in a restart and passed when asked again: a client sends again, and so nothing is closed.
+    /// Paths that lost one probe, in a restart or while something else changed, and passed when asked again: a client sends again,
+    /// and so nothing is closed.
     pub lost: u64,
     /// Paths of which nothing can be told in the moment.
     pub unknown: u64,
@@ -56,6 +60,8 @@ pub struct Moments {
     pub start_up: MomentSummary,
     /// Restarts of whoever enforces.
     pub restart: MomentSummary,
+    /// Changes, for the paths that they do not concern.
+    pub change: MomentSummary,
 }
 
 impl MomentKind {
@@ -65,6 +71,7 @@ impl MomentKind {
         match self {
             Self::StartUp => "while the pod started",
             Self::Restart => "while the enforcer restarted",
+            Self::Change => "while something else changed",
         }
     }
 }
@@ -88,6 +95,7 @@ impl Moments {
             match one.kind {
                 MomentKind::StartUp => moments.start_up += one.seen,
                 MomentKind::Restart => moments.restart += one.seen,
+                MomentKind::Change => moments.change += one.seen,
             }
         }
         moments

@@ -214,6 +214,7 @@ fn likeness(run: &Certification, style: Style) -> String {
     for (what, seen) in [
         ("pods that start", run.moments.start_up),
         ("restarts of the enforcer", run.moments.restart),
+        ("changes elsewhere", run.moments.change),
     ] {
         if let Some(words) = seen.words() {
             lines.push(format!("{what}: {words}"));

@@ -175,10 +175,15 @@ impl Builder {
             let message = "cannot be told from the other changes of its step; give it a step of its own";
             self.problems.push(at.key("restart").problem(message));
         }
+        if entry.watched && apply.is_empty() && delete.is_empty() {
+            let message = "changes nothing that could be watched; a restart is always";
+            self.problems.push(at.key("watched").problem(message));
+        }
         let step = Step {
             apply,
             delete,
             restart: entry.restart,
+            watched: entry.watched,
             expect: Expect::default(),
             place: at.place(),
         };

@@ -59,6 +59,8 @@ pub(super) struct StepEntry {
     pub(super) delete: Vec<String>,
     #[serde(default)]
     pub(super) restart: bool,
+    #[serde(default)]
+    pub(super) watched: bool,
     pub(super) expect: ExpectEntry,
 }
 

@@ -81,7 +81,7 @@ const CNP: &[(&str, &str)] = embedded!("cnp":
 const OWN: &[(&str, &str)] = embedded!("own":
     "suite.yaml", "world.yaml", "targets.yaml", "peers.yaml", "blocks.yaml", "ranges.yaml", "ports.yaml", "names.yaml",
     "rules.yaml", "types.yaml", "changes.yaml", "lives.yaml", "hosts.yaml", "services.yaml",
-    "outside.yaml", "restarts.yaml");
+    "outside.yaml", "restarts.yaml", "updates.yaml");
 
 impl Suite {
     /// The names of embedded suites.

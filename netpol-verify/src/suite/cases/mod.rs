@@ -26,7 +26,7 @@
 //!   - apply:                             # whole manifests, or one from `manifests` or the world with parts replaced
 //!     - {like: base, set: {'spec.ingress[0].from': [{podSelector: {}}]}}
 //!     - {like: Pod x/b, set: {metadata.labels: {pod: b, new: label}}}
-//!     delete: [NetworkPolicy x/old]      # after `apply`
+//!     delete: [NetworkPolicy x/old]      # after `apply`; with `watched: true` paths are tried meanwhile too
 //!     expect:
 //!       ingress: {x/a: [{from: [x/b, y/*], ports: [80/TCP], family: IPv4}]}   # closed but for these lines
 //!       egress: {x/a: []}                # who is not listed is open in that direction

@@ -58,6 +58,8 @@ pub struct Step {
     pub delete: Vec<ObjectKey>,
     /// Whether whoever enforces is started anew; nothing else changes then.
     pub restart: bool,
+    /// Whether paths are tried while the change is made, and not only when it is.
+    pub watched: bool,
     /// What must hold then.
     pub expect: Expect,
     /// Where it is written.

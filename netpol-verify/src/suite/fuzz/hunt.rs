@@ -103,7 +103,9 @@ async fn settled<S: Scene>(
     if !put(scene, objects).await? {
         return Ok(None);
     }
-    settle(scene, patterns, changed, learnt, None).await.map(Some)
+    settle(scene, patterns, changed, learnt, Vec::new(), Vec::new())
+        .await
+        .map(Some)
 }
 
 /// Shrinks a violation and proves what is left with all the patience there is; what heals then is told as it was found.

@@ -51,7 +51,7 @@ async fn under<S: Scene>(
     let changed = Clock.now();
     ground.lay(scene, denied).await?;
     let patterns: Vec<ProbePattern> = CLIENTS.iter().filter_map(|client| pattern(client)).collect();
-    let rounds = settle(scene, &patterns, changed, learnt, None)
+    let rounds = settle(scene, &patterns, changed, learnt, Vec::new(), Vec::new())
         .await
         .map_err(Halt::Scene)?;
     Ok(rounds.attempts)
