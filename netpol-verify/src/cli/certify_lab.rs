@@ -91,14 +91,20 @@ pub(super) struct LabSuites<'a> {
     pub(super) progress: &'a dyn Fn(&str),
 }
 
+fn capable() -> Result<(), CertifyLabError> {
+    let missing = doctor::missing_capabilities();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(CertifyLabError::Capabilities(missing))
+    }
+}
+
 /// Does what needs the lab until it is done or interrupted: dropped, it removes what it made.
 pub(super) async fn interruptible<T>(
     work: impl Future<Output = Result<T, CertifyLabError>>,
 ) -> Result<T, CertifyLabError> {
-    let missing = doctor::missing_capabilities();
-    if !missing.is_empty() {
-        return Err(CertifyLabError::Capabilities(missing));
-    }
+    capable()?;
     let stop = told_to_end().map_err(CertifyLabError::Signal)?;
     tokio::select! {
         done = work => done,
@@ -144,9 +150,11 @@ impl CertifyLabOptions {
         })
     }
 
-    /// What results may be mixed with: those of the same CNI, enforcer, fault and wiring.
+    /// What results may be mixed with: those of the same CNI, enforcer, fault and wiring. Said before anything is written where no
+    /// lab can be made.
     pub(super) fn place(&self, cni: Option<&str>, nodes: u16) -> Result<String, CertifyLabError> {
         let (cni, enforcer) = self.preset(cni)?;
+        capable()?;
         let fault = self.fault.map_or("none", Fault::id);
         let wiring = self.wiring.unwrap_or_else(|| cni.wiring());
         Ok(format!(

@@ -32,12 +32,32 @@ impl From<&JudgedAttempt> for Was {
     }
 }
 
+impl Was {
+    /// Whether it holds on the way to a state in which these decide the same, when each side of a path may be in either state. What
+    /// both states allow, each side lets through in both. What both deny may pass in between, unless one side is closed in both.
+    fn holds_beside(&self, by: &[String]) -> bool {
+        self.expected == Expected::Allow
+            || self
+                .by
+                .iter()
+                .any(|one| by.iter().any(|other| side(one) == side(other)))
+    }
+}
+
+/// The side on which a policy of those that deny does so; what does not name it stands for itself.
+fn side(by: &str) -> &str {
+    let sides = ["(egress)", "(ingress)"].into_iter();
+    sides.fold(by, |by, side| if by.ends_with(side) { side } else { by })
+}
+
 /// A change, and what was required before it.
 #[derive(Debug)]
 pub(super) struct Unchanged {
     before: Arc<Required>,
     /// Whether one policy changes and nothing else: then either it or what it replaces is in force, wherever one looks.
     is_one_policy: bool,
+    /// Whether it is an administrators' policy, which may concern everybody.
+    is_everybodys: bool,
     /// Where policies change: they select pods of their own namespace only.
     namespaces: BTreeSet<String>,
     /// The pods that come, go or change.
@@ -62,6 +82,7 @@ impl Unchanged {
         let mut unchanged = Self {
             before: Arc::clone(before),
             is_one_policy,
+            is_everybodys: false,
             namespaces: BTreeSet::new(),
             pods: BTreeSet::new(),
         };
@@ -79,7 +100,7 @@ impl Unchanged {
                 Kind::NetworkPolicy => {
                     unchanged.namespaces.insert(namespace);
                 }
-                Kind::AdminPolicy(_) if is_one_policy => {}
+                Kind::AdminPolicy(_) if is_one_policy => unchanged.is_everybodys = true,
                 Kind::AdminPolicy(_) | Kind::Namespace | Kind::Node | Kind::Service | Kind::EndpointSlice => {
                     return None;
                 }
@@ -90,18 +111,21 @@ impl Unchanged {
 
     /// Whether a path is one of them, and was as it must be.
     pub(super) fn holds(&self, attempt: &JudgedAttempt) -> bool {
-        let is_same = self
-            .before
-            .get(&key(attempt))
-            .is_some_and(|was| was.right && was.expected == attempt.expected && was.by == attempt.by);
-        is_same && (self.is_one_policy || !self.concerns(&attempt.from) && !self.concerns(&attempt.to))
+        let Some(was) = self.before.get(&key(attempt)) else {
+            return false;
+        };
+        let is_beside = !self.concerns(&attempt.from) && !self.concerns(&attempt.to);
+        let is_either_way = self.is_one_policy && was.holds_beside(&attempt.by);
+        was.right && was.expected == attempt.expected && (is_beside || is_either_way)
     }
 
     /// Whether one end of a path is what changes. Behind a Service's pod its door is named.
     fn concerns(&self, end: &str) -> bool {
         let pod = end.split(' ').next().unwrap_or(end);
         let namespace = pod.split_once('/').map(|(namespace, _)| namespace);
-        self.pods.contains(pod) || namespace.is_some_and(|namespace| self.namespaces.contains(namespace))
+        self.is_everybodys
+            || self.pods.contains(pod)
+            || namespace.is_some_and(|namespace| self.namespaces.contains(namespace))
     }
 }
 
@@ -116,8 +140,8 @@ mod tests {
     }
 
     const POLICY: &str = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: p, namespace: x}, spec: {podSelector: {}}}";
-    const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: new, namespace: y}}";
-    const NAMESPACE: &str = "{apiVersion: v1, kind: Namespace, metadata: {name: y}}";
+    const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: new, namespace: 'y'}}";
+    const NAMESPACE: &str = "{apiVersion: v1, kind: Namespace, metadata: {name: 'y'}}";
     const ADMIN: &str = "{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {name: nobody}, spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{namespaces: {}}]}]}}";
 
     fn was(attempts: &[JudgedAttempt]) -> Arc<Required> {
@@ -147,14 +171,22 @@ mod tests {
         for one in [POLICY, ADMIN] {
             let change = Unchanged::of(&before, &[], &objects(&[one])).unwrap();
             assert!(change.holds(&path), "{one}");
+            let mut by_others = path.clone();
+            by_others.by = ["x/q (egress)", "x/q (ingress)"].map(ToOwned::to_owned).into();
+            assert!(change.holds(&by_others), "{one}");
             // The egress side may be open on its node before the ingress side is closed on the other.
-            let mut other_side = path.clone();
-            other_side.by = vec!["x/p (egress)".to_owned()];
-            assert!(!change.holds(&other_side), "{one}");
+            by_others.by.pop();
+            assert!(!change.holds(&by_others), "{one}");
             let mut other = path.clone();
             other.expected = Expected::Allow;
             assert!(!change.holds(&other), "{one}");
         }
+        let mut open = JudgedAttempt::example("x/a", "x/b", Verdict::Permitted);
+        (open.expected, open.by) = (Expected::Allow, vec!["x/p ingress[0]".to_owned()]);
+        let before_open = was(&[open.clone()]);
+        open.by = vec!["x/p ingress[1]".to_owned()];
+        let change = Unchanged::of(&before_open, &[], &objects(&[POLICY])).unwrap();
+        assert!(change.holds(&open), "either rule lets it through");
         // What was not enforced before is not opened by the change.
         let before = was(&[JudgedAttempt {
             verdict: Verdict::Leak,

@@ -1,9 +1,6 @@
 //! A lab's enforcer is told something, or starts anew, and paths are tried meanwhile.
 
-use std::{
-    cell::Cell,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, time::Duration};
 
 use super::{
     scenario::ProbePattern,
@@ -67,7 +64,7 @@ impl Stand {
     ) -> Result<Vec<Round>, StandError> {
         let world = self.ready()?;
         let mut enforcer = self.change_enforcer(AnyEnforcer::None);
-        let (began, is_done) = (Instant::now(), Cell::new(false));
+        let (began, is_done) = (Clock.now(), Cell::new(false));
         let telling = async {
             let told = enforcer.apply(&world).await;
             is_done.set(true);
@@ -75,7 +72,7 @@ impl Stand {
         };
         let looking = async {
             let mut rounds = Vec::new();
-            while !is_done.get() || began.elapsed() < at_least {
+            while !is_done.get() || Clock.now().since(began) < at_least {
                 rounds.push(self.round(patterns).await?);
             }
             Ok::<_, StandError>(rounds)

@@ -179,7 +179,15 @@ fn without_rights_one_line_says_what_is_missing() -> Result<()> {
     for path in [folder.path(), &copy] {
         fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     }
-    for words in ["lab", "lab up", "lab verify", "lab down", "lab --clean"] {
+    for words in [
+        "lab",
+        "lab up",
+        "lab verify",
+        "lab down",
+        "lab --clean",
+        "certify --lab --suite e2e",
+        "certify --lab --fuzz 1",
+    ] {
         let output = std::process::Command::new(&copy)
             .args(words.split(' '))
             .uid(65534)

@@ -15,7 +15,7 @@ pub enum MomentKind {
     /// Whoever enforces is started anew, and neither pods nor policies change.
     Restart,
     /// Something changes in the cluster, and what a path must do stays as it is, whichever of it is in force already: no object that
-    /// changes concerns its ends, or one policy alone changes and who decides is the same before and after.
+    /// changes concerns its ends, or one policy alone changes and each side of the path is open, or one is closed, before and after.
     Change,
 }
 
