@@ -220,9 +220,10 @@ impl Scene for ClusterScene<'_> {
         patterns: &[ProbePattern],
     ) -> Result<(Changed, Vec<Round>), CertifyError> {
         let changed = self.make_change(gone, objects).await?;
+        let is_made = !matches!(changed, Changed::Refused { .. });
         let began = tokio::time::Instant::now();
         let mut rounds = Vec::new();
-        while !patterns.is_empty() && began.elapsed() < LOOK {
+        while is_made && !patterns.is_empty() && began.elapsed() < LOOK {
             (self.probing.check)()?;
             rounds.push((Clock.now(), self.probe(patterns, None).await?));
         }

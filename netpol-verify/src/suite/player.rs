@@ -35,7 +35,7 @@ pub enum Played {
 #[derive(Debug, Default)]
 pub struct Player {
     pub(super) learnt: Learnt,
-    /// What paths were required to do at the end of the case before.
+    /// What paths were required to do at the end of the step before; nothing where that step did not come to its end.
     required: Arc<Required>,
 }
 
@@ -60,12 +60,14 @@ impl Player {
         for ((step, patterns), number) in case.steps.iter().zip(&asked).zip(1..) {
             step.play(&mut wanted);
             let changed = Clock.now();
+            // Of a step that does not come to its end nobody knows what is in force.
+            let required = std::mem::take(&mut self.required);
             let mut meanwhile = Vec::new();
             let watches = if step.restart {
                 vec![Watch::of_restart(&scene.restart(patterns).await?, changed)]
             } else {
                 let (gone, objects) = difference(scene.state(), &wanted);
-                let watches = Watch::of_change(&self.required, &scene.state().snapshot(), &gone, &objects);
+                let watches = Watch::of_change(&required, &scene.state().snapshot(), &gone, &objects);
                 let looked_at = if step.watched { &**patterns } else { &[] };
                 let (made, rounds) = scene.change_watched(gone, objects, looked_at).await?;
                 meanwhile = rounds;
@@ -84,7 +86,7 @@ impl Player {
             };
             let learnt = &mut self.learnt;
             let mut rounds = settle(scene, patterns, changed, learnt, meanwhile, watches).await?;
-            result.settled.extend(rounds.settled(number, &self.required));
+            result.settled.extend(rounds.settled(number, &required));
             let mut seen: Vec<(Option<MomentKind>, &JudgedAttempt)> = Vec::new();
             let mut wrong_for_a_while = Vec::new();
             for watch in std::mem::take(&mut rounds.watches) {

@@ -42,7 +42,7 @@ pub use error::{EnforcerError, ProgramTrouble};
 pub use external::External;
 pub use iptables::Iptables;
 pub use nftables::Nftables;
-pub(in crate::lab) use render::{keyword, plain};
+pub(in crate::lab) use render::{keyword, plain, removal};
 pub use tc::{Tc, TcError};
 pub(in crate::lab) use tool::said;
 

@@ -105,8 +105,10 @@ pub(super) fn text(plan: &NodePlan) -> String {
 }
 
 fn removal(plan: &NodePlan) -> String {
-    let beside = plan.bridge_filter.map(|_| render_engine::bridge_removal());
-    render::removal() + &beside.unwrap_or_default()
+    let beside = plan
+        .bridge_filter
+        .map(|_| render::removal(render_engine::BRIDGE_TABLE));
+    render::removal(render::TABLE) + &beside.unwrap_or_default()
 }
 
 async fn nft(node: &str, netns: &Path, text: &str) -> Result<(), EnforcerError> {

@@ -21,14 +21,14 @@ pub(super) const TABLE: &str = "inet npv_policy";
 
 pub(super) const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
-/// Text that removes the table, whether or not it is there.
-pub(super) fn removal() -> String {
-    format!("table {TABLE} {{ }}\ndelete table {TABLE}\n")
+/// Text that removes a table, whether or not it is there.
+pub(in crate::lab) fn removal(table: &str) -> String {
+    format!("table {table} {{ }}\ndelete table {table}\n")
 }
 
-/// Text that makes the table empty and leaves its hooks in place.
-pub(super) fn emptied() -> String {
-    format!("table {TABLE} {{ }}\nflush table {TABLE}\n")
+/// Text that makes a table empty and leaves its hooks in place.
+pub(super) fn emptied(table: &str) -> String {
+    format!("table {table} {{ }}\nflush table {table}\n")
 }
 
 /// Text that replaces all rules of the table, in one transaction that is one for packets too. To nftables' user it always is; to
@@ -52,7 +52,7 @@ pub(super) fn emptied() -> String {
 /// An accepted egress goes *back*, so that ingress is still asked when both pods share the node.
 /// The node itself sends by the output hook and is thereby exempt (R21).
 pub(super) fn render(table: &Table, bridged: bool) -> String {
-    let mut text = emptied();
+    let mut text = emptied(TABLE);
     let mut chains = Chains::default();
     let mut maps: BTreeMap<(Hook, Family), BTreeMap<IpAddr, String>> = BTreeMap::new();
     for gate in &table.gates {
@@ -94,14 +94,9 @@ pub(super) fn render(table: &Table, bridged: bool) -> String {
     text.push_str(
         "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } accept\n",
     );
-    for (family, addresses) in by_family(&table.without_entries) {
-        let _ = writeln!(
-            text,
-            "\t\tct state established ct direction reply {} daddr {} drop",
-            keyword(family),
-            set(&addresses)
-        );
-    }
+    text.push_str(&each_family(&table.without_entries, |ip, set| {
+        format!("ct state established ct direction reply {ip} daddr {set} drop")
+    }));
     text.push_str(&before_gates(table));
     for way in [Way::Egress, Way::Ingress] {
         if table.engine.asks_gates {
@@ -377,6 +372,14 @@ pub(super) fn by_family(addresses: &[IpAddr]) -> BTreeMap<Family, Vec<IpAddr>> {
         found.entry(Family::of(*address)).or_default().push(*address);
     }
     found
+}
+
+/// A rule for the addresses of each family that has some, by the family's keyword and their set.
+pub(super) fn each_family(addresses: &[IpAddr], rule: impl Fn(&str, &str) -> String) -> String {
+    by_family(addresses)
+        .iter()
+        .map(|(family, addresses)| format!("\t\t{}\n", rule(keyword(*family), &set(addresses))))
+        .collect()
 }
 
 /// A set of addresses of one family.

@@ -4,25 +4,15 @@ use std::{fmt::Write as _, net::IpAddr};
 
 use super::{
     engine::{Accepted, KnownSyns, Unasked, Ungated, VXLAN_PORT},
-    render::{by_family, keyword, set},
+    render::{by_family, each_family, emptied, keyword, set},
     rules::Table,
 };
 use crate::{lab::literal::Way, net::Family};
 
 /// The table of the same name for frames that enter a bridge, where an `inet` hook does not know by which port.
-const BRIDGE_TABLE: &str = "bridge npv_policy";
+pub(super) const BRIDGE_TABLE: &str = "bridge npv_policy";
 /// A SYN and nothing else: it opens a connection.
 const SYN: &str = "tcp flags & (fin | syn | rst | ack) == syn";
-
-/// Text that removes what is beside the table on a node with a bridge.
-pub(super) fn bridge_removal() -> String {
-    format!("table {BRIDGE_TABLE} {{ }}\ndelete table {BRIDGE_TABLE}\n")
-}
-
-/// Text that empties it and leaves its hook in place, as [`super::render::emptied`].
-fn bridge_emptied() -> String {
-    format!("table {BRIDGE_TABLE} {{ }}\nflush table {BRIDGE_TABLE}\n")
-}
 
 /// In the forward hook, before the gates.
 pub(super) fn before_gates(table: &Table) -> String {
@@ -38,9 +28,9 @@ pub(super) fn before_gates(table: &Table) -> String {
     for net in &engine.foreign_accepts {
         let _ = writeln!(text, "\t\t{} saddr {net} accept", keyword(Family::of(net.addr())));
     }
-    for (family, addresses) in by_family(&engine.accepts_towards) {
-        let _ = writeln!(text, "\t\t{} daddr {} accept", keyword(family), set(&addresses));
-    }
+    text.push_str(&each_family(&engine.accepts_towards, |ip, set| {
+        format!("{ip} daddr {set} accept")
+    }));
     text.push_str(&unasked(&engine.unasked));
     text.push_str("\t\tct state related accept\n");
     if engine.remembers_flows {
@@ -69,16 +59,9 @@ fn unasked(unasked: &Unasked) -> String {
     match unasked {
         Unasked::Nothing => String::new(),
         Unasked::Translated => "\t\tct status dnat accept\n".to_owned(),
-        Unasked::SentTo(addresses) => by_family(addresses)
-            .iter()
-            .map(|(family, addresses)| {
-                let ip = keyword(*family);
-                format!(
-                    "\t\tct status dnat ct original {ip} daddr {} accept\n",
-                    set(addresses)
-                )
-            })
-            .collect(),
+        Unasked::SentTo(addresses) => each_family(addresses, |ip, set| {
+            format!("ct status dnat ct original {ip} daddr {set} accept")
+        }),
     }
 }
 
@@ -103,16 +86,7 @@ fn gated(table: &Table, way: Way, verdict: &str) -> String {
     let gates = table.gates.iter().filter(|gate| gate.way == way && gate.isolates);
     let addresses: Vec<IpAddr> = gates.flat_map(|gate| gate.addresses.clone()).collect();
     let field = if way == Way::Egress { "saddr" } else { "daddr" };
-    let mut text = String::new();
-    for (family, addresses) in by_family(&addresses) {
-        let _ = writeln!(
-            text,
-            "\t\t{} {field} {} {verdict}",
-            keyword(family),
-            set(&addresses)
-        );
-    }
-    text
+    each_family(&addresses, |ip, set| format!("{ip} {field} {set} {verdict}"))
 }
 
 /// The chains of other hooks.
@@ -137,24 +111,12 @@ pub(super) fn other_hooks(table: &Table, bridged: bool) -> String {
             &own_sources(table),
         );
     }
-    let untracked: String = by_family(&engine.untracked)
-        .iter()
-        .map(|(family, addresses)| {
-            let not_opening = SYN.replace("==", "!=");
-            format!(
-                "\t\t{} saddr {} {not_opening} notrack\n",
-                keyword(*family),
-                set(addresses)
-            )
-        })
-        .collect();
+    let not_opening = SYN.replace("==", "!=");
+    let untracked = each_family(&engine.untracked, |ip, set| {
+        format!("{ip} saddr {set} {not_opening} notrack")
+    });
     chain("answers", "filter hook prerouting priority raw", &untracked);
-    let own: Vec<IpAddr> = table
-        .links
-        .iter()
-        .flat_map(|link| link.addresses.clone())
-        .collect();
-    let own = by_family(&own);
+    let own = by_family(&linked(table));
     let rewritten = |which: &str, to: &[IpAddr]| -> String {
         to.iter()
             .filter_map(|address| {
@@ -174,7 +136,7 @@ pub(super) fn other_hooks(table: &Table, bridged: bool) -> String {
 
 /// The table beside, on a node with a bridge.
 pub(super) fn beside(table: &Table) -> String {
-    let mut text = bridge_emptied();
+    let mut text = emptied(BRIDGE_TABLE);
     let rules = own_sources(table);
     if !table.engine.takes_any_source && !rules.is_empty() {
         let _ = write!(
@@ -187,21 +149,15 @@ pub(super) fn beside(table: &Table) -> String {
 
 /// Nothing that a pod has wrapped in VXLAN reaches the end of a tunnel.
 fn no_tunnel(table: &Table) -> String {
-    let addresses: Vec<IpAddr> = table
-        .links
-        .iter()
-        .flat_map(|link| link.addresses.clone())
-        .collect();
-    let mut text = String::new();
-    for (family, addresses) in by_family(&addresses) {
-        let _ = writeln!(
-            text,
-            "\t\t{} saddr {} udp dport {VXLAN_PORT} drop",
-            keyword(family),
-            set(&addresses)
-        );
-    }
-    text
+    each_family(&linked(table), |ip, set| {
+        format!("{ip} saddr {set} udp dport {VXLAN_PORT} drop")
+    })
+}
+
+/// The addresses of the pods on the node.
+fn linked(table: &Table) -> Vec<IpAddr> {
+    let links = table.links.iter();
+    links.flat_map(|link| link.addresses.clone()).collect()
 }
 
 /// From each pod's link only the pod's own addresses, and what IPv6 needs to find its neighbours.

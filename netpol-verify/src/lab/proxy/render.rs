@@ -4,7 +4,7 @@ use std::{fmt::Write as _, net::IpAddr};
 
 use super::plan::{Door, Side};
 use crate::{
-    lab::enforcer::{keyword, plain},
+    lab::enforcer::{keyword, plain, removal},
     net::{Family, Protocol},
 };
 
@@ -20,8 +20,7 @@ pub(super) fn render(doors: &[Door]) -> String {
     let mut text = String::new();
     for (family, pods) in PODS {
         let table = format!("{} {TABLE}", keyword(family));
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(text, "table {table} {{ }}\ndelete table {table}\n");
+        text.push_str(&removal(&table));
         let of_family: Vec<&Door> = doors
             .iter()
             .filter(|door| Family::of(door.address) == family)
@@ -40,6 +39,7 @@ fn table_of(text: &mut String, table: &str, family: Family, pods: &str, doors: &
         let name = format!("door{number}");
         let comment =
             plain(door.service.clone()).map_or_else(String::new, |text| format!(" comment \"{text}\""));
+        // Writing to a String cannot fail, here and below.
         let _ = writeln!(
             dialled,
             "\t\t{} daddr {} {} dport {} goto {name}{comment}",
